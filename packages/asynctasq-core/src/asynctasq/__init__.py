@@ -1,0 +1,1 @@
+"""AsyncTasQ: an async-first distributed task queue."""

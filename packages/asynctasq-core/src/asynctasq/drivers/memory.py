@@ -1,0 +1,131 @@
+"""The memory driver: queues inside one process, for tests and trying things out.
+
+It keeps every promise of the seam but durability, and is the shortest example of a driver.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import ClassVar, cast
+
+from asynctasq.drivers.abilities import QueueStats, State, StoredMessage, WorkerInfo
+from asynctasq.drivers.base_driver import BaseDriver, Delivery, Limits, Message, Settlement
+from asynctasq.drivers.memory_store import MemoryStore
+from asynctasq.drivers.settings import DriverSettings
+from asynctasq.errors import BrokerRejected
+
+_stores: dict[str, MemoryStore] = {}
+
+
+class MemorySettings(DriverSettings):
+    """Settings of the memory driver.
+
+    Attributes:
+        memory_url: ``memory://NAME``; drivers with the same name share their messages.
+    """
+
+    url_field: ClassVar[str | None] = "memory_url"
+    memory_url: str = "memory://default"
+
+    def location(self) -> str:
+        """The name of the shared messages."""
+        return self.memory_url
+
+
+class MemoryDriver(BaseDriver):
+    """Messages in this process's memory, shared between threads; gone when the process ends."""
+
+    settings_type = MemorySettings
+    limits = Limits(durable=False)
+
+    def __init__(self, settings: DriverSettings | None = None) -> None:
+        super().__init__(settings or MemorySettings())
+        url = cast(MemorySettings, self.settings).memory_url
+        self._store = _stores.setdefault(url, MemoryStore())
+
+    async def connect(self) -> None:
+        """There is nothing to connect to."""
+
+    async def disconnect(self) -> None:
+        """There is nothing to let go of."""
+
+    async def enqueue(self, messages: Sequence[Message]) -> None:
+        """Store messages; see `BaseDriver.enqueue`."""
+        self._store.enqueue(messages)
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """Take messages; see `BaseDriver.dequeue`."""
+        changed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        self._store.watch(changed, loop)
+        try:
+            while True:
+                changed.clear()
+                taken = self._store.take(queues, limit, lease)
+                left = deadline - loop.time()
+                if taken or left <= 0:
+                    return taken
+                next_due = self._store.seconds_to_next(queues)
+                timeout = left if next_due is None else min(left, next_due)
+                await _wait(changed, timeout)
+        finally:
+            self._store.unwatch(changed)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
+        """Apply outcomes; see `BaseDriver.settle`."""
+        return self._store.settle(settlements)
+
+    async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
+        """Extend leases; see `BaseDriver.extend`."""
+        return self._store.extend(deliveries, lease)
+
+    async def queues(self) -> Sequence[QueueStats]:
+        """Counts of every queue; see `Inspector`."""
+        return self._store.stats()
+
+    async def browse(
+        self, queue: str, state: State, *, limit: int, offset: int = 0
+    ) -> Sequence[StoredMessage]:
+        """Messages of one state; see `Inspector`."""
+        return self._store.browse(queue, state)[offset : offset + limit]
+
+    async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
+        """Messages by id; see `Inspector`."""
+        return self._store.find(queue, ids)
+
+    async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
+        """Dead messages become deliverable; see `Inspector`."""
+        return self._store.requeue(queue, ids)
+
+    async def delete(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
+        """Remove messages; see `Inspector`."""
+        return self._store.delete(queue, ids)
+
+    async def purge(self, queue: str, state: State) -> int:
+        """Remove messages of one state; see `Inspector`."""
+        if state is State.RUNNING:
+            raise BrokerRejected("running messages cannot be purged; stop their workers instead")
+        ids = [message.id for message in self._store.browse(queue, state)]
+        return len(self._store.delete(queue, ids))
+
+    async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
+        """Remember a worker; see `Workers`."""
+        self._store.heartbeat(worker, ttl)
+
+    async def workers(self) -> Sequence[tuple[WorkerInfo, float]]:
+        """The remembered workers; see `Workers`."""
+        return self._store.workers()
+
+    async def forget(self, worker_id: str) -> None:
+        """Forget a worker; see `Workers`."""
+        self._store.forget(worker_id)
+
+
+async def _wait(event: asyncio.Event, timeout: float) -> None:
+    try:
+        async with asyncio.timeout(timeout):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,269 @@
+"""The messages behind `MemoryDriver`: the seam's promises in their plainest form.
+
+Everything runs under one lock and takes no time worth speaking of, so drivers on several
+event loops in several threads can share a store.
+"""
+
+import asyncio
+import heapq
+import itertools
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from asynctasq.drivers.abilities import QueueStats, State, StoredMessage, WorkerInfo
+from asynctasq.drivers.base_driver import Delivery, Message, Outcome, Settlement
+
+
+@dataclass(slots=True)
+class Entry:
+    """A stored message; it is held while it has a receipt, dead when it has a `died_at`."""
+
+    message: Message
+    order: int
+    visible_at: float
+    attempt: int = 0
+    receipt: int | None = None
+    died_at: float | None = None
+    note: str = ""
+
+    def state(self, now: float) -> State:
+        """Where the message is at `now`."""
+        if self.died_at is not None:
+            return State.DEAD
+        if self.visible_at <= now:
+            return State.READY
+        return State.DELAYED if self.receipt is None else State.RUNNING
+
+
+@dataclass(slots=True)
+class Queue:
+    """Entries by id, and a heap of the moments at which they become deliverable."""
+
+    entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
+    heap: list[tuple[float, int, str]] = field(default_factory=list[tuple[float, int, str]])
+
+    def move(self, entry: Entry, visible_at: float) -> None:
+        """Make `entry` deliverable from `visible_at` on."""
+        entry.visible_at = visible_at
+        heapq.heappush(self.heap, (visible_at, entry.order, entry.message.id))
+
+    def next_visible(self) -> float | None:
+        """When the next message becomes deliverable, None when none ever will."""
+        while self.heap:
+            visible_at, _, message_id = self.heap[0]
+            entry = self.entries.get(message_id)
+            if entry and entry.visible_at == visible_at and entry.died_at is None:
+                return visible_at
+            heapq.heappop(self.heap)  # moved, dead or gone since it was pushed
+        return None
+
+
+class MemoryStore:
+    """Queues by name, workers, and whoever waits for a change."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._queues: defaultdict[str, Queue] = defaultdict(Queue)
+        self._order = itertools.count()
+        self._receipts = itertools.count(1)
+        self._waiters: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._workers: dict[str, tuple[WorkerInfo, float, float]] = {}
+
+    def enqueue(self, messages: Sequence[Message]) -> None:
+        """Store what is not stored yet."""
+        with self._lock:
+            now = self._clock()
+            for message in messages:
+                queue = self._queues[message.queue]
+                if message.id not in queue.entries:
+                    entry = Entry(message, next(self._order), 0.0)
+                    queue.entries[message.id] = entry
+                    queue.move(entry, now + message.delay)
+            self._wake()
+
+    def take(self, queues: Sequence[str], limit: int, lease: float) -> list[Delivery]:
+        """Lease up to `limit` messages, in the order of `queues`."""
+        with self._lock:
+            now = self._clock()
+            taken: list[Delivery] = []
+            for name in queues:
+                queue = self._queues[name]
+                while len(taken) < limit and _is_due(queue.next_visible(), now):
+                    entry = queue.entries[heapq.heappop(queue.heap)[2]]
+                    entry.attempt += 1
+                    entry.receipt = next(self._receipts)
+                    queue.move(entry, now + lease)
+                    message = entry.message
+                    taken.append(
+                        Delivery(message.id, name, message.body, entry.attempt, entry.receipt)
+                    )
+            return taken
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[Delivery]:
+        """Apply outcomes; return the deliveries that are not held any more."""
+        with self._lock:
+            lost = [item.delivery for item in settlements if not self._settle(item)]
+            self._wake()
+            return lost
+
+    def extend(self, deliveries: Sequence[Delivery], lease: float) -> list[Delivery]:
+        """Move the ends of leases; return the deliveries that are not held any more."""
+        with self._lock:
+            visible_at = self._clock() + lease
+            lost: list[Delivery] = []
+            for delivery in deliveries:
+                entry = self._held(delivery)
+                if entry is None:
+                    lost.append(delivery)
+                else:
+                    self._queues[delivery.queue].move(entry, visible_at)
+            return lost
+
+    def seconds_to_next(self, queues: Sequence[str]) -> float | None:
+        """Seconds until a message of `queues` becomes deliverable, None when none will."""
+        with self._lock:
+            moments = [self._queues[name].next_visible() for name in queues]
+            due = [moment for moment in moments if moment is not None]
+            return max(0.0, min(due) - self._clock()) if due else None
+
+    def watch(self, event: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+        """Set `event` on its `loop` at every change, until `unwatch`."""
+        with self._lock:
+            self._waiters[event] = loop
+
+    def unwatch(self, event: asyncio.Event) -> None:
+        """Stop telling `event` of changes."""
+        with self._lock:
+            self._waiters.pop(event, None)
+
+    # --- Inspector and Workers
+
+    def stats(self) -> list[QueueStats]:
+        """Counts of every queue that holds a message."""
+        with self._lock:
+            now = self._clock()
+            return [
+                _stats(name, queue, now)
+                for name, queue in sorted(self._queues.items())
+                if queue.entries
+            ]
+
+    def browse(self, queue: str, state: State) -> list[StoredMessage]:
+        """All messages of one state, next to be delivered or latest dead first."""
+        with self._lock:
+            now = self._clock()
+            entries = [e for e in self._queues[queue].entries.values() if e.state(now) is state]
+            entries.sort(
+                key=lambda e: (e.visible_at, e.order) if not e.died_at else (-e.died_at, 0)
+            )
+            return [_stored(entry, now) for entry in entries]
+
+    def find(self, queue: str, ids: Sequence[str]) -> list[StoredMessage]:
+        """Those of `ids` that are stored."""
+        with self._lock:
+            now = self._clock()
+            return [_stored(entry, now) for entry in self._entries(queue, ids)]
+
+    def requeue(self, queue: str, ids: Sequence[str]) -> list[str]:
+        """Make dead messages new."""
+        with self._lock:
+            now = self._clock()
+            dead = [entry for entry in self._entries(queue, ids) if entry.died_at is not None]
+            for entry in dead:
+                entry.died_at, entry.note, entry.attempt = None, "", 0
+                self._queues[queue].move(entry, now)
+            self._wake()
+            return [entry.message.id for entry in dead]
+
+    def delete(self, queue: str, ids: Sequence[str]) -> list[str]:
+        """Remove what is not held."""
+        with self._lock:
+            now = self._clock()
+            gone = [e for e in self._entries(queue, ids) if e.state(now) is not State.RUNNING]
+            for entry in gone:
+                del self._queues[queue].entries[entry.message.id]
+            return [entry.message.id for entry in gone]
+
+    def heartbeat(self, worker: WorkerInfo, ttl: float) -> None:
+        """Remember a worker."""
+        with self._lock:
+            now = self._clock()
+            self._workers[worker.id] = (worker, now, now + ttl)
+
+    def workers(self) -> list[tuple[WorkerInfo, float]]:
+        """The workers that are remembered still, each with the seconds since it was heard."""
+        with self._lock:
+            now = self._clock()
+            self._workers = {k: v for k, v in self._workers.items() if v[2] > now}
+            return [(info, now - heard) for _, (info, heard, _) in sorted(self._workers.items())]
+
+    def forget(self, worker_id: str) -> None:
+        """Forget a worker."""
+        with self._lock:
+            self._workers.pop(worker_id, None)
+
+    # --- with the lock held
+
+    def _settle(self, settlement: Settlement) -> bool:
+        entry = self._held(settlement.delivery)
+        if entry is None:
+            return False
+        queue = self._queues[settlement.delivery.queue]
+        entry.receipt = None
+        match settlement.outcome:
+            case Outcome.DONE:
+                del queue.entries[entry.message.id]
+            case Outcome.DEAD:
+                entry.died_at, entry.note = self._clock(), settlement.note
+            case Outcome.RETRY:
+                queue.move(entry, self._clock() + settlement.delay)
+            case Outcome.RELEASE:
+                entry.attempt -= 1
+                queue.move(entry, self._clock() + settlement.delay)
+        return True
+
+    def _held(self, delivery: Delivery) -> Entry | None:
+        entry = self._queues[delivery.queue].entries.get(delivery.id)
+        return entry if entry and entry.receipt == delivery.receipt else None
+
+    def _entries(self, queue: str, ids: Sequence[str]) -> Iterator[Entry]:
+        stored = self._queues[queue].entries
+        return (stored[message_id] for message_id in ids if message_id in stored)
+
+    def _wake(self) -> None:
+        for event, loop in list(self._waiters.items()):
+            try:
+                loop.call_soon_threadsafe(event.set)
+            except RuntimeError:  # its loop was closed without a disconnect
+                del self._waiters[event]
+
+
+def _is_due(moment: float | None, now: float) -> bool:
+    return moment is not None and moment <= now
+
+
+def _stats(name: str, queue: Queue, now: float) -> QueueStats:
+    states = [entry.state(now) for entry in queue.entries.values()]
+    ready = [e.visible_at for e in queue.entries.values() if e.state(now) is State.READY]
+    return QueueStats(
+        name,
+        ready=len(ready),
+        delayed=states.count(State.DELAYED),
+        running=states.count(State.RUNNING),
+        dead=states.count(State.DEAD),
+        oldest=now - min(ready) if ready else None,
+    )
+
+
+def _stored(entry: Entry, now: float) -> StoredMessage:
+    message = entry.message
+    since = entry.visible_at if entry.died_at is None else entry.died_at
+    state = entry.state(now)
+    seconds = abs(since - now)
+    return StoredMessage(
+        message.id, message.queue, message.body, state, entry.attempt, seconds, entry.note
+    )

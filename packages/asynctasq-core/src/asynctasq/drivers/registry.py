@@ -1,0 +1,88 @@
+"""From a driver's name or a URL's scheme to its class, by entry points.
+
+A package provides a driver with an entry point in ``asynctasq.drivers`` whose name is the
+driver's, and one in ``asynctasq.schemes`` for each URL scheme it reads.
+"""
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from asynctasq.drivers.base_driver import BaseDriver
+from asynctasq.errors import DriverIncompatible, DriverNotFound
+from asynctasq.settings import did_you_mean
+
+DRIVERS = "asynctasq.drivers"
+SCHEMES = "asynctasq.schemes"
+
+#: The extra that brings a driver, and the URL schemes it would read: the only place in
+#: core that names brokers, so that an error can say what to install.
+INSTALL_HINTS = {
+    "redis": ("asynctasq[redis]", ("redis", "rediss", "unix", "valkey", "valkeys")),
+}
+
+
+def driver_names() -> list[str]:
+    """Names of the installed drivers."""
+    return sorted(_entry_points(DRIVERS))
+
+
+def driver_class(name: str) -> type[BaseDriver]:
+    """The driver called `name`.
+
+    Raises:
+        DriverNotFound: nothing installed provides it; says what to install.
+        DriverIncompatible: its package does not load, or is no driver.
+    """
+    entry = _entry_points(DRIVERS).get(name)
+    if entry is None:
+        raise DriverNotFound(_not_found(name))
+    return _load(entry)
+
+
+def driver_for_scheme(scheme: str) -> str:
+    """The name of the driver that reads URLs of this scheme; raises `DriverNotFound`."""
+    entry = _entry_points(SCHEMES).get(scheme)
+    if entry is not None:
+        return next(
+            name for name, other in _entry_points(DRIVERS).items() if other.value == entry.value
+        )
+    for driver, (_, schemes) in INSTALL_HINTS.items():
+        if scheme.partition("+")[0] in schemes:
+            raise DriverNotFound(_not_found(driver))
+    schemes = ", ".join(sorted(_entry_points(SCHEMES)))
+    raise DriverNotFound(f"no driver reads {scheme}:// URLs; known are {schemes}")
+
+
+def install_hint(setting: str) -> str | None:
+    """What to install for a setting of a driver that is not installed."""
+    driver = setting.partition("_")[0]
+    if driver in INSTALL_HINTS and driver not in _entry_points(DRIVERS):
+        return f"pip install '{INSTALL_HINTS[driver][0]}'"
+    return None
+
+
+def _not_found(name: str) -> str:
+    if name in INSTALL_HINTS:
+        return f"the {name} driver is not installed: pip install '{INSTALL_HINTS[name][0]}'"
+    installed = driver_names()
+    close = did_you_mean(name, [*installed, *INSTALL_HINTS])
+    hint = f"did you mean {close!r}?" if close else f"installed are {', '.join(installed)}"
+    return f"unknown driver {name!r}; {hint}"
+
+
+@cache
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=group)}
+
+
+def _load(entry: EntryPoint) -> type[BaseDriver]:
+    try:
+        loaded: object = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise DriverIncompatible(
+            f"the {entry.name} driver does not load ({error}); "
+            "install the same version of all asynctasq packages"
+        ) from error
+    if not (isinstance(loaded, type) and issubclass(loaded, BaseDriver)):
+        raise DriverIncompatible(f"{entry.value} is no subclass of asynctasq.BaseDriver")
+    return loaded

@@ -1,0 +1,109 @@
+"""Every error AsyncTasQ raises on purpose, under one root.
+
+::
+
+    AsyncTasQError
+    ├── ConfigError
+    │   ├── DriverNotFound
+    │   └── DriverIncompatible
+    ├── BrokerError
+    │   ├── BrokerUnavailable      try again
+    │   ├── BrokerRejected         do not
+    │   └── EnqueueFailed          a part of a batch was accepted
+    ├── TaskError
+    │   ├── TaskNotFound
+    │   ├── InvalidArguments
+    │   ├── TaskTimeout
+    │   ├── TaskCancelled
+    │   ├── LeaseLost
+    │   └── WorkerDied
+    └── SerializationError
+        └── SignatureError
+
+The docstring of a class is its message when it is raised without one.
+"""
+
+from collections.abc import Sequence
+
+
+class AsyncTasQError(Exception):
+    """Something went wrong in AsyncTasQ."""
+
+    def __str__(self) -> str:
+        return super().__str__() or (type(self).__doc__ or "").strip()
+
+
+class ConfigError(AsyncTasQError):
+    """The configuration is not usable."""
+
+
+class DriverNotFound(ConfigError):
+    """No installed package provides this driver."""
+
+
+class DriverIncompatible(ConfigError):
+    """The driver's package does not fit this version of asynctasq-core."""
+
+
+class BrokerError(AsyncTasQError):
+    """The broker did not do what it was asked."""
+
+
+class BrokerUnavailable(BrokerError):
+    """The broker cannot be reached just now; the same call may succeed later."""
+
+
+class BrokerRejected(BrokerError):
+    """The broker refuses this call and would refuse it again."""
+
+
+class EnqueueFailed(BrokerError):
+    """Only a part of the batch was accepted.
+
+    Attributes:
+        accepted: ids of the messages that are stored.
+        rejected: ids of the messages that are not.
+    """
+
+    def __init__(
+        self, message: str = "", *, accepted: Sequence[str] = (), rejected: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.accepted = tuple(accepted)
+        self.rejected = tuple(rejected)
+
+
+class TaskError(AsyncTasQError):
+    """A task could not be run to its end."""
+
+
+class TaskNotFound(TaskError):
+    """No task of this name is registered here."""
+
+
+class InvalidArguments(TaskError, TypeError):
+    """The arguments do not fit the task's signature."""
+
+
+class TaskTimeout(TaskError, TimeoutError):
+    """The task ran longer than its timeout."""
+
+
+class TaskCancelled(TaskError):
+    """The task was cancelled."""
+
+
+class LeaseLost(TaskError):
+    """Another worker has this task now; whatever this one does about it counts for nothing."""
+
+
+class WorkerDied(TaskError):
+    """The process that ran the task ended before the task did."""
+
+
+class SerializationError(AsyncTasQError):
+    """A value cannot be written into a message, or a message cannot be read."""
+
+
+class SignatureError(SerializationError):
+    """The message is not signed with a key this worker knows."""

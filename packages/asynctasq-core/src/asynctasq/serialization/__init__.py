@@ -1,0 +1,1 @@
+"""How calls become message bodies."""

@@ -1,0 +1,1 @@
+"""The contract suite, faults, and tools for users' own tests."""
