@@ -70,7 +70,7 @@ class Inspector(Protocol):
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
     ) -> Sequence[StoredMessage]:
-        """Up to `limit` messages of one state, the one next to be delivered or latest dead first."""
+        """Up to `limit` messages of one state: next to be delivered, or latest dead, first."""
         ...
 
     async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
