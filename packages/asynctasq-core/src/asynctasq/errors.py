@@ -18,7 +18,8 @@
     │   ├── LeaseLost
     │   └── WorkerDied
     └── SerializationError
-        └── SignatureError
+        ├── SignatureError
+        └── UnsupportedVersion
 
 The docstring of a class is its message when it is raised without one.
 """
@@ -107,3 +108,7 @@ class SerializationError(AsyncTasQError):
 
 class SignatureError(SerializationError):
     """The message is not signed with a key this worker knows."""
+
+
+class UnsupportedVersion(SerializationError):
+    """The message was written by a newer release than this one."""

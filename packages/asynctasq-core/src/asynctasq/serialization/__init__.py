@@ -1,1 +1,16 @@
 """How calls become message bodies."""
+
+from asynctasq.serialization.envelope import Envelope, EnvelopeCodec
+from asynctasq.serialization.hooks import TypeHook
+from asynctasq.serialization.msgpack import MsgpackSerializer
+from asynctasq.serialization.serializer import BaseSerializer
+from asynctasq.serialization.signing import Signer
+
+__all__ = [
+    "BaseSerializer",
+    "Envelope",
+    "EnvelopeCodec",
+    "MsgpackSerializer",
+    "Signer",
+    "TypeHook",
+]

@@ -1,0 +1,75 @@
+"""Which modules a message may cause to be imported: those of the application, by dotted name.
+
+A message names its task as ``module:qualname``. A worker that does not know the name may import
+the module, if its top-level package was allowed by name, or lies in the working directory.
+Nothing is ever loaded by file path.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from asynctasq.errors import TaskNotFound
+
+
+class Importer:
+    """Imports modules of an allow-list, and of the packages under one directory.
+
+    Args:
+        root: the application's directory; the working directory, read at each import, if None.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root
+        self._allowed: set[str] = set()
+
+    def allow(self, names: Iterable[str]) -> None:
+        """Allow these packages, and all modules inside them."""
+        self._allowed.update(names)
+
+    def load(self, module: str) -> ModuleType:
+        """Import `module`, or return it when it is imported already and allowed.
+
+        Raises:
+            TaskNotFound: it is not allowed, does not exist, or fails to import; says which.
+        """
+        if not self._is_allowed(module):
+            raise TaskNotFound(f"module {module!r} is not on the import allow-list")
+        if module in sys.modules:
+            return sys.modules[module]
+        try:
+            return importlib.import_module(module)
+        except Exception as error:  # an application's module may raise anything while it loads
+            raise TaskNotFound(
+                f"importing {module!r} failed: {type(error).__name__}: {error}"
+            ) from error
+
+    def _is_allowed(self, module: str) -> bool:
+        parts = module.split(".")
+        if not all(part.isidentifier() for part in parts) or "__main__" in parts:
+            return False
+        packages = {".".join(parts[: count + 1]) for count in range(len(parts))}
+        return bool(packages & self._allowed) or self._is_local(parts[0])
+
+    def _is_local(self, package: str) -> bool:
+        """Whether `package` is found in the root, and not shadowed by one from elsewhere."""
+        root = (self._root or Path.cwd()).resolve()
+        if not (root / package).is_dir() and not (root / f"{package}.py").is_file():
+            return False
+        try:
+            spec = importlib.util.find_spec(package)
+        except (ImportError, ValueError):
+            return False
+        if spec is None:
+            return False
+        places = [spec.origin] if spec.has_location else spec.submodule_search_locations or []
+        return any(place and root in Path(place).resolve().parents for place in places) or any(
+            root / package == Path(place).resolve() for place in places if place
+        )
+
+
+#: The allow-list of this process.
+importer = Importer()

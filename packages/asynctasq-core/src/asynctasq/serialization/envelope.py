@@ -1,0 +1,129 @@
+"""The body of a message: one versioned envelope around a call.
+
+On the wire it is a map with short keys, of which only those that say something are present.
+Keys a reader does not know are left alone: a retry never rewrites the body.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from asynctasq.errors import SerializationError, UnsupportedVersion
+from asynctasq.serialization.serializer import BaseSerializer
+from asynctasq.serialization.signing import Signer
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One dispatched call.
+
+    Attributes:
+        enqueued_at: seconds since the epoch by the producer's clock; for people, never for
+            decisions.
+        max_attempts, retry_delay, timeout: what the caller chose for this call alone, None
+            where the task's own setting holds; seconds.
+        correlation_id: what joins the call to the request or task that made it.
+        headers: more that travels with the call, for extensions.
+    """
+
+    task: str
+    args: Sequence[object] = ()
+    kwargs: Mapping[str, object] = field(default_factory=dict[str, object])
+    max_attempts: int | None = None
+    retry_delay: float | None = None
+    timeout: float | None = None
+    enqueued_at: float = 0.0
+    correlation_id: str | None = None
+    headers: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+# field of Envelope -> key on the wire
+_KEYS = {
+    "args": "a",
+    "kwargs": "k",
+    "max_attempts": "n",
+    "retry_delay": "r",
+    "timeout": "x",
+    "enqueued_at": "e",
+    "correlation_id": "c",
+    "headers": "h",
+}
+
+
+class EnvelopeCodec:
+    """Writes and reads envelopes, signed if there are keys."""
+
+    def __init__(self, serializer: BaseSerializer, signer: Signer | None = None) -> None:
+        self._serializer = serializer
+        self._signer = signer or Signer()
+
+    def encode(self, envelope: Envelope) -> bytes:
+        """The body for `envelope`.
+
+        Raises:
+            SerializationError: an argument cannot travel; names it.
+        """
+        wire: dict[str, object] = {"v": VERSION, "t": envelope.task}
+        for name, key in _KEYS.items():
+            value = getattr(envelope, name)
+            if value:
+                wire[key] = value
+        if envelope.args:
+            wire["a"] = list(envelope.args)
+        try:
+            body = self._serializer.dumps(wire)
+        except SerializationError as error:
+            raise self._name_culprit(envelope, error) from error
+        return self._signer.sign(body)
+
+    def decode(self, body: bytes) -> Envelope:
+        """The envelope in `body`.
+
+        Raises:
+            SignatureError: it is not signed as it must be.
+            UnsupportedVersion: a newer release wrote it.
+            SerializationError: it is no envelope.
+        """
+        wire = self._serializer.loads(self._signer.verify(body))
+        if not isinstance(wire, dict) or "v" not in wire:
+            raise SerializationError("the body is no AsyncTasQ message")
+        fields = cast("dict[str, object]", wire)
+        if fields["v"] != VERSION:
+            raise UnsupportedVersion(
+                f"the message has version {fields['v']!r}, this release reads {VERSION}"
+            )
+        return _checked(fields)
+
+    def _name_culprit(self, envelope: Envelope, error: SerializationError) -> SerializationError:
+        arguments = {**{f"{i + 1}": v for i, v in enumerate(envelope.args)}, **envelope.kwargs}
+        for name, value in arguments.items():
+            try:
+                self._serializer.dumps(value)
+            except SerializationError as cause:
+                return SerializationError(f"{envelope.task}: argument {name!r}: {cause}")
+        return SerializationError(f"{envelope.task}: {error}")
+
+
+def _checked(wire: dict[str, object]) -> Envelope:
+    try:
+        return Envelope(
+            task=_typed(wire["t"], str),
+            args=_typed(wire.get("a", ()), (list, tuple)),
+            kwargs=_typed(wire.get("k", {}), dict),
+            max_attempts=_typed(wire.get("n"), (int, type(None))),
+            retry_delay=_typed(wire.get("r"), (int, float, type(None))),
+            timeout=_typed(wire.get("x"), (int, float, type(None))),
+            enqueued_at=_typed(wire.get("e", 0.0), (int, float)),
+            correlation_id=_typed(wire.get("c"), (str, type(None))),
+            headers=_typed(wire.get("h", {}), dict),
+        )
+    except (KeyError, TypeError) as error:
+        raise SerializationError(f"the message is malformed: {error}") from error
+
+
+def _typed(value: object, types: type | tuple[type, ...]) -> Any:
+    if not isinstance(value, types):
+        raise TypeError(f"unexpected {type(value).__name__}")
+    return value

@@ -1,0 +1,47 @@
+"""Message signing: HMAC-SHA256 (RFC 2104) over the body, with key rotation.
+
+A signed body is a byte no MessagePack value starts with, the 32 bytes of the code, the body.
+The first key signs; every key verifies. To rotate, put the new key first, restart everything,
+then drop the old one once no message signed with it is left.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from asynctasq.errors import SignatureError
+
+MARK = b"\xc1"  # "never used" in the MessagePack specification
+_SIZE = hashlib.sha256().digest_size
+
+
+class Signer:
+    """Signs with the first key and verifies with any; without keys, neither."""
+
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        self._keys = [key.encode() for key in keys]
+
+    def __repr__(self) -> str:
+        return f"Signer({len(self._keys)} keys)"
+
+    def sign(self, body: bytes) -> bytes:
+        """The body as it is sent."""
+        return MARK + _code(self._keys[0], body) + body if self._keys else body
+
+    def verify(self, data: bytes) -> bytes:
+        """The body in what was received; raises `SignatureError`."""
+        signed = data[:1] == MARK
+        if not self._keys:
+            if signed:
+                raise SignatureError("the message is signed; set signing_keys to read it")
+            return data
+        if not signed:
+            raise SignatureError("the message is not signed, and signing_keys is set")
+        code, body = data[1 : 1 + _SIZE], data[1 + _SIZE :]
+        if not any(hmac.compare_digest(code, _code(key, body)) for key in self._keys):
+            raise SignatureError("the message's signature fits none of signing_keys")
+        return body
+
+
+def _code(key: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, body, "sha256")
