@@ -61,7 +61,7 @@ class Hooks:
         """The tag and the plain form of `value`; raises `SerializationError`."""
         hook = self._exact.get(type_of(value)) or self._family(value)
         if hook is None:
-            raise SerializationError(f"a value of type {type_name(type_of(value))} cannot travel")
+            raise SerializationError(f"a value of type {_type_name_of(value)} cannot travel")
         return hook.tag, hook.encode(value)
 
     def decode(self, tag: str, plain: object) -> object:
@@ -82,6 +82,10 @@ def type_name(cls: type) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
+def _type_name_of(value: object) -> str:
+    return type_name(type_of(value))
+
+
 def _resolve(name: str, base: type | None) -> Any:
     """The class called `name`, if it is of the kind the message says."""
     module_name, _, path = name.partition(":")
@@ -92,9 +96,10 @@ def _resolve(name: str, base: type | None) -> Any:
     for part in path.split("."):
         found = vars(found).get(part) if hasattr(found, "__dict__") else None
     fits = dataclasses.is_dataclass(found) if base is None else _is_subclass(found, base)
-    if not (isinstance(found, type) and fits and type_name(found) == name):
+    cls = cast(type, found)
+    if not (isinstance(found, type) and fits and type_name(cls) == name):
         raise SerializationError(f"type {name} is not known here")
-    return found
+    return cls
 
 
 def _is_subclass(found: object, base: type) -> bool:
@@ -116,7 +121,7 @@ def _decode_datetime(plain: tuple[str, str | None, int]) -> dt.datetime:
 
 def _encode_dataclass(value: Any) -> object:
     fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return [type_name(type_of(value)), fields]
+    return [_type_name_of(value), fields]
 
 
 def _decode_dataclass(plain: tuple[str, dict[str, object]]) -> object:
@@ -130,7 +135,7 @@ def _decode_dataclass(plain: tuple[str, dict[str, object]]) -> object:
 
 
 def _encode_model(value: BaseModel) -> object:
-    return [type_name(type_of(value)), value.model_dump(by_alias=False)]
+    return [_type_name_of(value), value.model_dump(by_alias=False)]
 
 
 def _decode_model(plain: tuple[str, object]) -> object:
@@ -164,7 +169,7 @@ STANDARD_HOOKS = (
     TypeHook(
         "enum",
         enum.Enum,
-        lambda v: [type_name(type_of(v)), v.value],
+        lambda v: [_type_name_of(v), v.value],
         lambda p: _resolve(p[0], enum.Enum)(p[1]),
         subclasses=True,
     ),

@@ -1,8 +1,9 @@
 """The default serializer: MessagePack, with the types of `hooks` as one extension type."""
 
+from collections.abc import Callable
 from typing import cast
 
-import msgpack
+import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
 from asynctasq.errors import SerializationError
 from asynctasq.serialization.hooks import STANDARD_HOOKS, Hooks, TypeHook
@@ -10,6 +11,10 @@ from asynctasq.serialization.serializer import BaseSerializer
 
 #: The extension type under which tagged values travel.
 TAGGED = 1
+
+# msgpack ships no types of its own
+_pack = cast("Callable[..., bytes]", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]
+_unpack = cast("Callable[..., object]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]
 
 
 class MsgpackSerializer(BaseSerializer):
@@ -26,15 +31,14 @@ class MsgpackSerializer(BaseSerializer):
         """The bytes of `value`; raises `SerializationError` for a type without a hook."""
         try:
             # strict_types sends tuples and subclasses to the hooks, so that the types survive
-            packed = msgpack.packb(value, default=self._encode, strict_types=True)
+            return _pack(value, default=self._encode, strict_types=True)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise SerializationError(str(error)) from error
-        return cast(bytes, packed)
 
     def loads(self, data: bytes) -> object:
         """The value in `data`; raises `SerializationError` for anything malformed."""
         try:
-            return cast(object, msgpack.unpackb(data, ext_hook=self._decode, strict_map_key=False))
+            return _unpack(data, ext_hook=self._decode, strict_map_key=False)
         except SerializationError:
             raise
         # Hooks run constructors of the application's types, which may raise anything.
