@@ -41,12 +41,15 @@ class MemoryDriver(BaseDriver):
         super().__init__(settings or MemorySettings())
         url = cast(MemorySettings, self.settings).memory_url
         self._store = _stores.setdefault(url, MemoryStore())
+        self._waiting: set[asyncio.Event] = set()
 
     async def connect(self) -> None:
         """There is nothing to connect to."""
 
     async def disconnect(self) -> None:
-        """There is nothing to let go of."""
+        """Let those who wait go on; there is nothing else to let go of."""
+        while self._waiting:
+            self._waiting.pop().set()
 
     async def enqueue(self, messages: Sequence[Message]) -> None:
         """Store messages; see `BaseDriver.enqueue`."""
@@ -59,19 +62,21 @@ class MemoryDriver(BaseDriver):
         changed = asyncio.Event()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
+        self._waiting.add(changed)
         self._store.watch(changed, loop)
         try:
             while True:
                 changed.clear()
                 taken = self._store.take(queues, limit, lease)
                 left = deadline - loop.time()
-                if taken or left <= 0:
+                if taken or left <= 0 or changed not in self._waiting:
                     return taken
                 next_due = self._store.seconds_to_next(queues)
                 timeout = left if next_due is None else min(left, next_due)
                 await _wait(changed, timeout)
         finally:
             self._store.unwatch(changed)
+            self._waiting.discard(changed)
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
         """Apply outcomes; see `BaseDriver.settle`."""

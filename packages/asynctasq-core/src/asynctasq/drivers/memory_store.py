@@ -121,6 +121,7 @@ class MemoryStore:
                     lost.append(delivery)
                 else:
                     self._queues[delivery.queue].move(entry, visible_at)
+            self._wake()
             return lost
 
     def seconds_to_next(self, queues: Sequence[str]) -> float | None:

@@ -1,0 +1,62 @@
+"""The promises of the driver seam, as pytest classes to inherit.
+
+A driver's author overrides one fixture::
+
+    class TestMyDriver(DriverContract):
+        @pytest.fixture
+        def new_driver(self):
+            return lambda: MyDriver(MySettings(...))
+
+It returns a function that makes an unconnected driver; all the drivers it makes share their
+messages. Each test uses fresh queue names and cleans nothing up. What a broker cannot do is
+said by its `Limits`, whose tests are then expected to fail; any other gap is an inherited test
+marked ``xfail`` with a reason. An ability has a class of its own: `InspectorContract`,
+`WorkersContract`.
+"""
+
+from importlib.util import find_spec
+
+if not (find_spec("pytest") and find_spec("anyio")):
+    raise ImportError(
+        "asynctasq.testing.contract needs pytest and anyio: pip install 'asynctasq-core[testing]'"
+    )
+
+import pytest
+
+pytest.register_assert_rewrite(
+    *(
+        f"{__name__}.{subject}"
+        for subject in ("base", "connection", "dequeue", "enqueue", "extend", "settle", "wait")
+    )
+)
+
+from asynctasq.testing.contract.base import Contract, NewDriver  # noqa: E402 - after the rewrite
+from asynctasq.testing.contract.connection import ConnectionContract  # noqa: E402
+from asynctasq.testing.contract.dequeue import DequeueContract  # noqa: E402
+from asynctasq.testing.contract.enqueue import EnqueueContract  # noqa: E402
+from asynctasq.testing.contract.extend import ExtendContract  # noqa: E402
+from asynctasq.testing.contract.settle import SettleContract  # noqa: E402
+from asynctasq.testing.contract.wait import WaitContract  # noqa: E402
+
+__all__ = [
+    "ConnectionContract",
+    "Contract",
+    "DequeueContract",
+    "DriverContract",
+    "EnqueueContract",
+    "ExtendContract",
+    "NewDriver",
+    "SettleContract",
+    "WaitContract",
+]
+
+
+class DriverContract(
+    ConnectionContract,
+    EnqueueContract,
+    DequeueContract,
+    WaitContract,
+    SettleContract,
+    ExtendContract,
+):
+    """All that every driver promises."""
