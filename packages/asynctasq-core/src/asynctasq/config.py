@@ -1,0 +1,170 @@
+"""Configuration: one flat set of names, from keywords, environment, ``.env`` or pyproject.toml."""
+
+import logging
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import Field, PrivateAttr, SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+from asynctasq.drivers import registry
+from asynctasq.drivers.settings import DriverSettings
+from asynctasq.errors import ConfigError, DriverIncompatible
+from asynctasq.settings import ENV_PREFIX, Settings, did_you_mean, mask_url, unknown_names
+
+logger = logging.getLogger("asynctasq.config")
+
+RetryStrategy = Literal["fixed", "exponential"]
+Words = Annotated[tuple[str, ...], NoDecode]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+def _default_driver(data: dict[str, Any]) -> str:
+    """The driver that reads the URL; else redis where it is installed, else sqlite."""
+    url: SecretStr | None = data.get("url")
+    if url is not None:
+        return registry.driver_for_scheme(urlsplit(url.get_secret_value()).scheme)
+    return "redis" if "redis" in registry.driver_names() else "sqlite"
+
+
+class Config(Settings):
+    """What a producer or a worker runs with: its own settings and those of its driver.
+
+    ``Config(driver="redis", redis_url="redis://localhost")``: the names of the driver's settings
+    are flat, and everything that is not given comes from the environment (``ASYNCTASQ_…``),
+    ``.env`` or ``[tool.asynctasq]`` in ``pyproject.toml`` of the working directory.
+
+    Attributes:
+        url: where the broker is; its scheme picks the driver.
+        driver: the driver's name; without one, and without a URL, redis where its package is
+            installed, else the embedded sqlite.
+        default_queue, default_max_attempts, default_retry_strategy, default_retry_delay (s),
+            default_timeout (s): for tasks that do not say.
+        process_pool_size: processes for tasks with ``process=True``; the number of cores if None.
+        process_pool_max_tasks_per_child: a process is replaced after so many tasks.
+        imports: modules a worker imports at its start and packages it may import from.
+        signing_keys: keys of the messages' signatures; the first signs, all verify.
+
+    Raises:
+        ConfigError: an unknown name (with the one that was probably meant) or a bad value.
+        DriverNotFound: no installed package provides the driver; says what to install.
+    """
+
+    url: SecretStr | None = None
+    driver: str = Field(default_factory=_default_driver)
+    default_queue: str = Field("default", min_length=1)
+    default_max_attempts: int = Field(3, ge=1)
+    default_retry_strategy: RetryStrategy = "exponential"
+    default_retry_delay: float = Field(60.0, ge=0)
+    default_timeout: float | None = Field(None, gt=0)
+    process_pool_size: int | None = Field(None, ge=1)
+    process_pool_max_tasks_per_child: int | None = Field(None, ge=1)
+    imports: Words = ()
+    signing_keys: Secrets = ()
+
+    _section: DriverSettings = PrivateAttr()
+
+    def __init__(self, **values: object) -> None:
+        own = {name: value for name, value in values.items() if name in type(self).model_fields}
+        super().__init__(**own)
+        if "driver" in own and "url" not in own and not self._url_fits():
+            object.__setattr__(self, "url", None)  # the keyword outranks where the URL is from
+        self._section = self._read_section({k: v for k, v in values.items() if k not in own})
+        _check_sources(self)
+
+    @property
+    def driver_settings(self) -> DriverSettings:
+        """The settings of the driver."""
+        return self._section
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, object]) -> Self:
+        """A Config from a dict with the same names as the keywords."""
+        return cls(**values)
+
+    def masked(self) -> dict[str, object]:
+        """Name to value of everything in force, the driver's settings too; no secrets."""
+        return super().masked() | self._section.masked()
+
+    @field_validator("imports", "signing_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(word.strip() for word in value.split(",") if word.strip())
+        return value
+
+    def _url_fits(self) -> bool:
+        if self.url is None:
+            return True
+        scheme = urlsplit(self.url.get_secret_value()).scheme
+        return registry.driver_for_scheme(scheme) == self.driver
+
+    def _read_section(self, values: dict[str, object]) -> DriverSettings:
+        settings_type = registry.driver_class(self.driver).settings_type
+        known = settings_type.model_fields
+        _check_names(self, values.keys() - known.keys())
+        given = {name: value for name, value in values.items() if name in known}
+        if self.url is not None:
+            if not self._url_fits():
+                url = mask_url(self.url.get_secret_value())
+                raise ConfigError(f"the {self.driver} driver does not read {url}")
+            if settings_type.url_field:
+                given.setdefault(settings_type.url_field, self.url.get_secret_value())
+        return settings_type(**given)
+
+
+def _check_names(config: Config, names: set[str]) -> None:
+    """Raise for names that no driver knows; those of another installed driver are unused."""
+    unknown = names - _all_names()
+    for name in unknown:
+        hint = registry.install_hint(name)
+        if hint:
+            raise ConfigError(f"setting {name!r} belongs to a driver that is not installed: {hint}")
+    if unknown:
+        raise unknown_names(unknown, _all_names())
+
+
+def _all_names() -> set[str]:
+    names = set(Config.model_fields)
+    for driver in registry.driver_names():
+        try:
+            names |= registry.driver_class(driver).settings_type.model_fields.keys()
+        except DriverIncompatible:  # says so itself where it is used
+            continue
+    return names
+
+
+def _check_sources(config: Config) -> None:
+    """Warn of names in the environment that look mistyped, and refuse them in pyproject.toml.
+
+    A warning, because others may set variables with our prefix: Kubernetes does for a
+    service called ``asynctasq-redis``.
+    """
+    known: set[str] | None = None
+    outside = {
+        name.lower().removeprefix(ENV_PREFIX.lower())
+        for name in (*os.environ, *dotenv_values(".env"))
+        if name.upper().startswith(ENV_PREFIX)
+    }
+    table = _pyproject_table()
+    if outside or table:
+        known = _all_names()
+        _check_names(config, table - known)
+        for name in sorted(outside - known):
+            close = did_you_mean(name, known)
+            if close:
+                variable, meant = (ENV_PREFIX + word.upper() for word in (name, close))
+                logger.warning("%s is not a setting; did you mean %s?", variable, meant)
+
+
+def _pyproject_table() -> set[str]:
+    try:
+        document = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none here, or not ours to judge
+        return set()
+    tool = cast("dict[str, dict[str, object]]", document.get("tool", {}))
+    return set(tool.get("asynctasq", {}))
