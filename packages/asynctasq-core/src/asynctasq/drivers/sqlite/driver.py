@@ -1,0 +1,168 @@
+"""The SQLite driver: the seam's calls, handed to the thread that owns the file."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Self, TypeVar, cast
+
+from asynctasq.drivers.abilities import QueueStats, State, StoredMessage, WorkerInfo
+from asynctasq.drivers.base_driver import BaseDriver, Delivery, Message, Outcome, Settlement
+from asynctasq.drivers.settings import DriverSettings
+from asynctasq.drivers.sqlite import inspector, registry, store
+from asynctasq.drivers.sqlite.database import Database
+from asynctasq.drivers.sqlite.settings import SQLiteSettings
+from asynctasq.drivers.sqlite.thread import DatabaseThread
+from asynctasq.errors import BrokerUnavailable
+
+T = TypeVar("T")
+
+#: Seconds after which a waiting dequeue looks again in any case: the clock may have been set.
+LOOK_AGAIN = 1.0
+
+
+class SQLiteDriver(BaseDriver):
+    """Queues in one file, for any number of processes on one machine.
+
+    The broker's clock is the machine's. Set back, it makes messages wait until it has caught up;
+    set forward, it ends leases early, and their holders learn that they lost them.
+    """
+
+    settings_type = SQLiteSettings
+
+    def __init__(self, settings: DriverSettings | None = None) -> None:
+        super().__init__(settings or SQLiteSettings())
+        self._path = cast(SQLiteSettings, self.settings).file()
+        self._thread: DatabaseThread | None = None
+
+    def sibling(self) -> Self:
+        """A second driver on the same file, wherever the working directory is by now."""
+        sibling = super().sibling()
+        sibling._path = self._path
+        return sibling
+
+    async def connect(self) -> None:
+        """Open the file, which is created if need be; see `BaseDriver.connect`."""
+        if self._thread is not None and not self._thread.is_of_another_process():
+            return
+        self._thread = DatabaseThread(Database(self._path, cast(SQLiteSettings, self.settings)))
+        try:
+            await self._call(Database.open)
+        except BaseException:
+            await self.disconnect()
+            raise
+
+    async def disconnect(self) -> None:
+        """Close the file and end the thread; see `BaseDriver.disconnect`."""
+        thread, self._thread = self._thread, None
+        if thread is not None and not thread.is_of_another_process():
+            await thread.end()
+
+    async def enqueue(self, messages: Sequence[Message]) -> None:
+        """Store messages; see `BaseDriver.enqueue`."""
+        if messages:
+            await self._call(partial(store.enqueue, messages=messages))
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """Take messages; see `BaseDriver.dequeue`."""
+        limit = min(limit, self.limits.dequeue_batch)
+        claim = partial(store.claim, queues=tuple(queues), limit=limit, lease=lease)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        with self._running().watch() as changed:
+            while True:
+                changed.clear()
+                taken, seconds_to_next = await self._claim(claim)
+                left = deadline - loop.time()
+                if taken or left <= 0:
+                    return taken
+                await _wait(changed, min(left, seconds_to_next, LOOK_AGAIN))
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
+        """Apply outcomes; see `BaseDriver.settle`."""
+        if not settlements:
+            return []
+        return await self._call(partial(store.settle, settlements=settlements))
+
+    async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
+        """Extend leases; see `BaseDriver.extend`."""
+        if not deliveries:
+            return []
+        return await self._call(partial(store.extend, deliveries=deliveries, lease=lease))
+
+    async def queues(self) -> Sequence[QueueStats]:
+        """Counts of every queue; see `Inspector`."""
+        return await self._call(inspector.stats)
+
+    async def browse(
+        self, queue: str, state: State, *, limit: int, offset: int = 0
+    ) -> Sequence[StoredMessage]:
+        """Messages of one state; see `Inspector`."""
+        return await self._call(lambda db: inspector.browse(db, queue, state, limit, offset))
+
+    async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
+        """Messages by id; see `Inspector`."""
+        return await self._call(lambda db: inspector.find(db, queue, ids))
+
+    async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
+        """Dead messages become deliverable; see `Inspector`."""
+        return await self._call(lambda db: inspector.requeue(db, queue, ids))
+
+    async def delete(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
+        """Remove messages; see `Inspector`."""
+        return await self._call(lambda db: inspector.delete(db, queue, ids))
+
+    async def purge(self, queue: str, state: State) -> int:
+        """Remove messages of one state; see `Inspector`."""
+        removed = 0
+        while step := await self._call(lambda db: inspector.purge(db, queue, state)):
+            removed += step
+        return removed
+
+    async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
+        """Remember a worker; see `Workers`."""
+        await self._call(lambda db: registry.heartbeat(db, worker, ttl))
+
+    async def workers(self) -> Sequence[tuple[WorkerInfo, float]]:
+        """The remembered workers; see `Workers`."""
+        return await self._call(registry.workers)
+
+    async def forget(self, worker_id: str) -> None:
+        """Forget a worker; see `Workers`."""
+        await self._call(lambda db: registry.forget(db, worker_id))
+
+    async def _call(self, work: Callable[[Database], T]) -> T:
+        return await self._running().submit(work)
+
+    async def _claim(self, work: Callable[[Database], store.Claim]) -> store.Claim:
+        thread = self._running()
+        claim = thread.submit(work)
+        try:
+            return await asyncio.shield(claim)
+        except asyncio.CancelledError:
+            claim.add_done_callback(partial(_give_back, thread))
+            raise
+
+    def _running(self) -> DatabaseThread:
+        if self._thread is None:
+            raise BrokerUnavailable(f"{self._path} is not connected; call connect() first")
+        if self._thread.is_of_another_process():
+            raise BrokerUnavailable(f"{self._path} was opened before a fork; call connect() again")
+        return self._thread
+
+
+def _give_back(thread: DatabaseThread, claim: asyncio.Future[store.Claim]) -> None:
+    if claim.exception() is None and (taken := claim.result().deliveries):
+        released = [Settlement(delivery, Outcome.RELEASE) for delivery in taken]
+        settled = thread.submit(partial(store.settle, settlements=released))
+        # Nobody is there to be told of an error; the leases end then in their time.
+        settled.add_done_callback(lambda future: future.exception())
+
+
+async def _wait(event: asyncio.Event, timeout: float) -> None:
+    try:
+        async with asyncio.timeout(timeout):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,133 @@
+"""Opening the file: ours, empty, or refused; nothing that is not ours is ever changed."""
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from asynctasq.drivers.sqlite.errors import is_busy
+from asynctasq.errors import BrokerRejected
+
+OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING
+APPLICATION_ID = int.from_bytes(b"ATsq", "big")
+SCHEMA_VERSION = 1
+
+# `seq` is the order of arrival. A message is held while it has a receipt, dead when it has a
+# `died_at`. Times are microseconds of the machine's clock, which all processes share.
+# `due` serves the claim's WHERE and ORDER BY, and with `receipt` counts of states without the
+# bodies; dead messages are not in it.
+_SCHEMA = (
+    """
+    CREATE TABLE messages (
+        seq INTEGER PRIMARY KEY,
+        queue TEXT NOT NULL,
+        id TEXT NOT NULL,
+        body BLOB NOT NULL,
+        visible_at INTEGER NOT NULL,
+        attempt INTEGER NOT NULL DEFAULT 0,
+        receipt INTEGER,
+        died_at INTEGER,
+        note TEXT NOT NULL DEFAULT '',
+        UNIQUE (queue, id)
+    )
+    """,
+    "CREATE INDEX due ON messages (queue, visible_at, seq, receipt) WHERE died_at IS NULL",
+    "CREATE INDEX dead ON messages (queue, died_at DESC) WHERE died_at IS NOT NULL",
+    """
+    CREATE TABLE workers (
+        id TEXT PRIMARY KEY,
+        info TEXT NOT NULL,
+        heard_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL
+    )
+    """,
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+def open_file(path: Path, *, synchronous: str, busy_timeout: float) -> sqlite3.Connection:
+    """A connection to the file, which is created or initialised when it is new or empty.
+
+    Raises:
+        BrokerRejected: the path, the file or SQLite itself will not do.
+        sqlite3.Error: anything else.
+    """
+    _refuse_old_sqlite()
+    _refuse_path(path)
+    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
+    try:
+        if not _is_ours(connection, path):
+            _initialise(connection, path)
+        _use_wal(connection, path, busy_timeout)
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA cache_size = -16000")  # 16 MB: the hot pages of both indexes
+        connection.execute("PRAGMA journal_size_limit = 67108864")  # after a burst, back to 64 MB
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_old_sqlite() -> None:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise BrokerRejected(
+            f"SQLite {sqlite3.sqlite_version} is too old: the sqlite driver needs 3.35; "
+            "use a newer Python"
+        )
+
+
+def _refuse_path(path: Path) -> None:
+    if path.is_dir():
+        raise BrokerRejected(f"{path} is a directory; sqlite_path must name a file in it")
+    if not path.parent.is_dir():
+        raise BrokerRejected(f"{path.parent} is no directory; create it or change sqlite_path")
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        raise BrokerRejected(f"{path} cannot be written; change its permissions or sqlite_path")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise BrokerRejected(
+            f"{path.parent} cannot be written, where SQLite keeps its journal; "
+            "change its permissions or sqlite_path"
+        )
+
+
+def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file has our tables; False when it is empty, an error when it is another's."""
+    application, version, tables = (
+        connection.execute(statement).fetchone()[0]
+        for statement in (
+            "PRAGMA application_id",
+            "PRAGMA user_version",
+            "SELECT count(*) FROM sqlite_master",
+        )
+    )
+    if application == APPLICATION_ID:
+        if version > SCHEMA_VERSION:
+            raise BrokerRejected(f"{path} was made by a newer asynctasq; upgrade this one")
+        return True
+    if application or version or tables:
+        raise BrokerRejected(f"{path} is another application's database; choose another path")
+    return False
+
+
+def _initialise(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    if not _is_ours(connection, path):  # another process may have been faster
+        for statement in _SCHEMA:
+            connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _use_wal(connection: sqlite3.Connection, path: Path, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            break
+        except sqlite3.OperationalError as error:
+            # SQLite waits for no lock here, because two who wait could wait for each other.
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+    if mode != "wal":
+        raise BrokerRejected(f"{path}: this file system has no shared memory; use a local disk")
