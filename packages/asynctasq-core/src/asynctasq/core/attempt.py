@@ -1,0 +1,78 @@
+"""One attempt at one message, from its delivery to its outcome."""
+
+import asyncio
+import enum
+from dataclasses import dataclass, field
+
+from asynctasq.core.retry import RetryPolicy
+from asynctasq.drivers.base_driver import Delivery
+from asynctasq.serialization.envelope import Envelope
+from asynctasq.tasks.context import TaskContext
+from asynctasq.tasks.definition import Runnable, TaskDefinition
+
+
+class Stop(enum.Enum):
+    """Why the worker cancels an attempt."""
+
+    LEASE_LOST = "lease lost"
+    SHUTDOWN = "shutdown"
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """What the engine knows of a delivery while it holds it.
+
+    Attributes:
+        task: runs it; None once it has an outcome.
+        begun: the user's code has started.
+        stop: why it was cancelled, if the worker did it.
+    """
+
+    delivery: Delivery
+    worker_id: str
+    task: asyncio.Task[None] | None = None
+    begun: bool = False
+    stop: Stop | None = None
+    call: "Call | None" = field(default=None)
+
+    def cancel(self, stop: Stop) -> None:
+        """Stop the attempt, if it is still running."""
+        if self.task is not None and not self.task.done():
+            self.stop = stop
+            self.task.cancel()
+
+    @property
+    def name(self) -> str:
+        """The task's name, for people."""
+        return self.call.envelope.task if self.call else "(unreadable)"
+
+    def context(self) -> TaskContext:
+        """What the running task may know."""
+        assert self.call is not None
+        envelope = self.call.envelope
+        return TaskContext(
+            id=self.delivery.id,
+            name=self.call.definition.name,
+            attempt=self.delivery.attempt,
+            max_attempts=self.call.policy.max_attempts,
+            queue=self.delivery.queue,
+            worker_id=self.worker_id,
+            enqueued_at=envelope.enqueued_at,
+            correlation_id=envelope.correlation_id,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A message that was understood.
+
+    Attributes:
+        runnable: the task with its arguments; None until they were found to fit.
+        timeout: seconds the attempt may take.
+    """
+
+    envelope: Envelope
+    definition: TaskDefinition
+    policy: RetryPolicy
+    timeout: float | None
+    runnable: Runnable | None = None

@@ -1,0 +1,188 @@
+"""The producer of this process: one configuration, and a dispatcher for each event loop."""
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from weakref import WeakKeyDictionary
+
+from asynctasq.config import Config
+from asynctasq.core.dispatcher import Dispatcher
+from asynctasq.core.driver_factory import DriverFactory
+from asynctasq.drivers.base_driver import BaseDriver
+from asynctasq.errors import ConfigError
+from asynctasq.serialization.envelope import EnvelopeCodec
+from asynctasq.serialization.msgpack import MsgpackSerializer
+from asynctasq.serialization.serializer import BaseSerializer
+from asynctasq.serialization.signing import Signer
+from asynctasq.tasks.call import TaskCall, TaskHandle, current_dispatcher, set_default_dispatcher
+
+Loop = asyncio.AbstractEventLoop
+
+
+class Client:
+    """Dispatches from any event loop, and from synchronous code through a thread of its own."""
+
+    def __init__(self) -> None:
+        self._config: Config | None = None
+        self._serializer: BaseSerializer = MsgpackSerializer()
+        self._dispatchers: WeakKeyDictionary[Loop, Dispatcher] = WeakKeyDictionary()
+        self._closers: WeakKeyDictionary[Loop, AsyncGenerator[None, None]] = WeakKeyDictionary()
+        self._portal: Portal | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def config(self) -> Config:
+        """What `init` was given; what the environment says, if it was not called."""
+        if self._config is None:
+            self._config = Config()
+        return self._config
+
+    @property
+    def serializer(self) -> BaseSerializer:
+        """What turns calls into bytes."""
+        return self._serializer
+
+    def configure(self, config: Config, serializer: BaseSerializer | None = None) -> None:
+        """Use `config` from now on; loops that dispatched already get a new dispatcher."""
+        self._config = config
+        if serializer is not None:
+            self._serializer = serializer
+        self._dispatchers.clear()
+
+    def make_driver(self) -> BaseDriver:
+        """A driver as configured, not connected."""
+        return DriverFactory.create_from_config(self.config)
+
+    async def dispatch(self, call: TaskCall[object]) -> TaskHandle:
+        """Store one call; see `TaskCall.dispatch`."""
+        return await (await self._here()).dispatch(call)
+
+    async def dispatch_many(self, calls: Sequence[TaskCall[object]]) -> list[TaskHandle]:
+        """Store many calls in one round trip."""
+        return await (await self._here()).dispatch_many(calls)
+
+    def dispatch_sync(self, call: TaskCall[object]) -> TaskHandle:
+        """Store one call from synchronous code; blocks until it is stored."""
+        with self._lock:
+            if self._portal is None:
+                self._portal = Portal()
+        return self._portal.run(self, call)
+
+    async def close(self) -> None:
+        """Finish and disconnect what this event loop uses."""
+        dispatcher = self._dispatchers.pop(asyncio.get_running_loop(), None)
+        if dispatcher is not None:
+            await dispatcher.close()
+
+    def forget_threads(self) -> None:
+        """Start anew in a forked child, where threads and connections are the parent's."""
+        self._dispatchers = WeakKeyDictionary()
+        self._closers = WeakKeyDictionary()
+        self._portal = None
+        self._lock = threading.Lock()
+
+    async def _here(self) -> Dispatcher:
+        loop = asyncio.get_running_loop()
+        dispatcher = self._dispatchers.get(loop)
+        if dispatcher is None:
+            codec = codec_of(self.config, self._serializer)
+            dispatcher = Dispatcher(self.make_driver(), codec, self.config)
+            self._dispatchers[loop] = dispatcher
+            if loop not in self._closers:
+                self._closers[loop] = closer = self._close_with_loop()
+                await anext(closer)
+        return dispatcher
+
+    async def _close_with_loop(self) -> AsyncGenerator[None, None]:
+        """Close when the loop ends: ``asyncio.run`` finishes the generators it has seen."""
+        try:
+            yield
+        finally:
+            await self.close()
+
+
+class Portal:
+    """A thread with an event loop, for calls from synchronous code."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="asynctasq-dispatch", daemon=True
+        )
+        self._thread.start()
+
+    def run(self, client: Client, call: TaskCall[object]) -> TaskHandle:
+        """Dispatch `call` on this thread's loop and wait for it."""
+        return asyncio.run_coroutine_threadsafe(client.dispatch(call), self._loop).result()
+
+    def close(self, client: Client) -> None:
+        """Disconnect, and end the thread."""
+        asyncio.run_coroutine_threadsafe(client.close(), self._loop).result(timeout=5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)
+
+
+def codec_of(config: Config, serializer: BaseSerializer) -> EnvelopeCodec:
+    """The codec for messages of this configuration."""
+    keys = [key.get_secret_value() for key in config.signing_keys]
+    return EnvelopeCodec(serializer, Signer(keys))
+
+
+client = Client()
+set_default_dispatcher(client)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=client.forget_threads)
+
+
+def init(
+    config: Config | Mapping[str, object] | None = None,
+    /,
+    *,
+    serializer: BaseSerializer | None = None,
+    **values: object,
+) -> Config:
+    """Configure this process's producer, and return the configuration.
+
+    Args:
+        config: a `Config`, or a mapping with its names; or give the names as keywords. What is
+            not given comes from the environment, ``.env`` or ``pyproject.toml``, as it does
+            when `init` is never called.
+        serializer: how messages are written; `MsgpackSerializer` by default.
+
+    Raises:
+        ConfigError: an unknown name or a bad value.
+    """
+    if isinstance(config, Config):
+        if values:
+            raise ConfigError("give init() a Config or keywords, not both")
+        ready = config
+    else:
+        ready = Config(**{**(config or {}), **values})
+    client.configure(ready, serializer)
+    return ready
+
+
+async def dispatch_many(calls: Sequence[TaskCall[object]]) -> list[TaskHandle]:
+    """Store many calls in one round trip, and return their handles in the same order.
+
+    Raises:
+        EnqueueFailed: only a part was stored; names both parts.
+        SerializationError, BrokerUnavailable, BrokerRejected: as for `TaskCall.dispatch`;
+            nothing was stored.
+    """
+    return await current_dispatcher().dispatch_many(calls)
+
+
+async def close() -> None:
+    """Disconnect this event loop's producer; happens by itself when ``asyncio.run`` ends."""
+    await client.close()
+
+
+@atexit.register
+def close_portal() -> None:
+    """End the thread behind `dispatch_sync`, if there is one."""
+    portal = client._portal  # pyright: ignore[reportPrivateUsage]
+    if portal is not None:
+        portal.close(client)

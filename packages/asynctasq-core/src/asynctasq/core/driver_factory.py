@@ -1,0 +1,19 @@
+"""From a configuration to a driver."""
+
+from asynctasq.config import Config
+from asynctasq.drivers.base_driver import BaseDriver
+from asynctasq.drivers.registry import driver_class
+
+
+class DriverFactory:
+    """Makes drivers."""
+
+    @staticmethod
+    def create_from_config(config: Config) -> BaseDriver:
+        """The configured driver, not connected yet.
+
+        Raises:
+            DriverNotFound: no installed package provides it.
+            DriverIncompatible: its package does not load.
+        """
+        return driver_class(config.driver)(config.driver_settings)

@@ -1,0 +1,113 @@
+"""A task's parameters: whether arguments fit them, at the call and again in the worker."""
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+
+from asynctasq.errors import InvalidArguments
+
+_EXACT = (str, int, float, bool, bytes)
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class Checker:
+    """Converts values to one annotation; those that are of its type already pass untouched."""
+
+    def __init__(self, annotation: Any) -> None:
+        self._exact: type | None = annotation if annotation in _EXACT else None
+        self._adapter = _adapter(annotation)
+
+    def convert(self, value: object) -> object:
+        """The value as the annotation has it; raises pydantic's ValidationError."""
+        if self._adapter is None or type(value) is self._exact:
+            return value
+        return self._adapter.validate_python(value)
+
+
+class Parameters:
+    """The parameters of a function, or of a class's constructor.
+
+    They are looked at when first needed: ``@dataclass`` makes its constructor after the class,
+    and annotations may name what is defined further down.
+    """
+
+    def __init__(self, name: str, target: Callable[..., Any]) -> None:
+        self._name = name
+        self._target = target
+
+    def check(self, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+        """Raise `InvalidArguments` if a call with these arguments cannot work."""
+        try:
+            self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise InvalidArguments(f"{self._name}(): {error}") from None
+        self.convert(args, kwargs)
+
+    def convert(
+        self, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> tuple[list[object], dict[str, object]]:
+        """The arguments as their annotations have them; raises `InvalidArguments`."""
+        names = self._positional_names(len(args))
+        return (
+            [self._convert(name, value) for name, value in zip(names, args, strict=True)],
+            {name: self._convert(name, value) for name, value in kwargs.items()},
+        )
+
+    def _convert(self, name: str, value: object) -> object:
+        checker = self._checkers.get(name) or self._checkers.get("**")
+        if checker is None:
+            return value
+        try:
+            return checker.convert(value)
+        except ValidationError as error:
+            reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+            raise InvalidArguments(f"{self._name}(): argument {name!r}: {reason}") from None
+
+    @functools.cached_property
+    def _function(self) -> Callable[..., Any]:
+        return self._target.__init__ if isinstance(self._target, type) else self._target
+
+    @functools.cached_property
+    def _signature(self) -> inspect.Signature:
+        signature = inspect.signature(self._function)
+        if isinstance(self._target, type):
+            without_self = list(signature.parameters.values())[1:]
+            return signature.replace(parameters=without_self)
+        return signature
+
+    def _positional_names(self, count: int) -> list[str]:
+        parameters = self._signature.parameters.values()
+        names = [p.name for p in parameters if p.kind in _POSITIONAL][:count]
+        return names + ["*"] * (count - len(names))
+
+    @functools.cached_property
+    def _checkers(self) -> dict[str, Checker]:
+        try:
+            hints = typing.get_type_hints(self._function, include_extras=True)
+        except (NameError, TypeError, AttributeError):
+            return {}  # a name only type checkers see: there is nothing to check against
+        checkers: dict[str, Checker] = {}
+        for parameter in self._signature.parameters.values():
+            if parameter.name in hints:
+                stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}
+                key = stars.get(parameter.kind, parameter.name)
+                checkers[key] = Checker(hints[parameter.name])
+        return checkers
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
+    if annotation is Any or annotation is object:
+        return None
+    config = ConfigDict(arbitrary_types_allowed=True, hide_input_in_errors=True)
+    try:
+        try:
+            return TypeAdapter(annotation, config=config)
+        except PydanticUserError:  # a model or dataclass brings a configuration of its own
+            return TypeAdapter(annotation)
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
+        return None  # an annotation that says nothing pydantic could check

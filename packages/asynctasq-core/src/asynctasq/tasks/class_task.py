@@ -1,0 +1,160 @@
+"""Tasks that are classes: parameters in the constructor, work in ``execute``, and two hooks."""
+
+import inspect
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+from asynctasq.errors import ConfigError
+from asynctasq.tasks.arguments import Parameters
+from asynctasq.tasks.call import TaskCall, TaskHandle
+from asynctasq.tasks.definition import Mode, TaskDefinition
+from asynctasq.tasks.naming import task_name
+from asynctasq.tasks.options import TaskOptions
+from asynctasq.tasks.registry import registry
+
+R = TypeVar("R")
+
+_OPTIONS = tuple(TaskOptions.__dataclass_fields__)
+
+
+class BaseTask(Generic[R]):
+    """What the four kinds of class tasks share.
+
+    A subclass takes its parameters in its constructor (or is a dataclass) and says how it is to
+    be treated in class attributes named as in `TaskOptions`, besides ``name`` and ``aliases``.
+    They are read when the class is made, and are no attributes afterwards: on an instance,
+    ``max_attempts`` and ``timeout`` are methods of the chain.
+
+    An instance is one call: ``await SendEmail(to="a@b.c").on_queue("high").dispatch()``.
+    """
+
+    mode: ClassVar[Mode | None] = None
+    definition: ClassVar[TaskDefinition]
+    _given: tuple[tuple[object, ...], dict[str, object]]
+
+    if TYPE_CHECKING:  # class attributes that subclasses set, and methods of the chain
+        max_attempts: Any
+        timeout: Any
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.mode is None or BaseTask in cls.__bases__ or inspect.isabstract(cls):
+            return
+        own = vars(cls)
+        inherited = cls.definition.options if hasattr(cls, "definition") else TaskOptions()
+        options = {name: getattr(inherited, name) for name in _OPTIONS}
+        options |= {name: own[name] for name in _OPTIONS if name in own}
+        origin = task_name(cls)
+        name, aliases = own.get("name") or origin, tuple(own.get("aliases", ()))
+        for attribute in (*_OPTIONS, "name", "aliases"):
+            if attribute in own:
+                delattr(cls, attribute)
+        cls.definition = TaskDefinition(
+            name, origin, aliases, TaskOptions(**options), cls.mode, cls, Parameters(name, cls)
+        )
+        registry.register(cls.definition)
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
+        """Remember the arguments: they are what travels."""
+        self = super().__new__(cls)
+        object.__setattr__(self, "_given", (args, kwargs))  # a frozen dataclass is fine, too
+        return self
+
+    def __init__(self) -> None:  # pyright: ignore[reportInconsistentConstructor]
+        """Take no parameters, unless a subclass says otherwise."""
+
+    def execute(self) -> Any:
+        """Do the work."""
+        raise NotImplementedError
+
+    def should_retry(self, exception: BaseException) -> bool:
+        """Whether another attempt makes sense after `exception`."""
+        return True
+
+    def failed(self, exception: BaseException) -> Awaitable[None] | None:
+        """Called once, when the call is given up; may be async."""
+
+    def on_queue(self, queue: str) -> TaskCall[R]:
+        """Send it to another queue than the task's own."""
+        return self.call().on_queue(queue)
+
+    def delay(self, seconds: float | timedelta) -> TaskCall[R]:
+        """Run it so many seconds from its dispatch, at the earliest."""
+        return self.call().delay(seconds)
+
+    def retry_after(self, seconds: float | timedelta) -> TaskCall[R]:
+        """Wait so many seconds before the second attempt."""
+        return self.call().retry_after(seconds)
+
+    def correlate(self, correlation_id: str) -> TaskCall[R]:
+        """Join it to the request or task it comes from."""
+        return self.call().correlate(correlation_id)
+
+    if not TYPE_CHECKING:
+
+        def max_attempts(self, count: int) -> TaskCall[R]:
+            """Attempt it at most so many times."""
+            return self.call().max_attempts(count)
+
+        def timeout(self, seconds: float | timedelta) -> TaskCall[R]:
+            """Let an attempt take at most so many seconds."""
+            return self.call().timeout(seconds)
+
+    async def dispatch(self) -> TaskHandle:
+        """Store the call; see `TaskCall.dispatch`."""
+        return await self.call().dispatch()
+
+    def dispatch_sync(self) -> TaskHandle:
+        """Store the call from synchronous code; see `TaskCall.dispatch_sync`."""
+        return self.call().dispatch_sync()
+
+    def call(self) -> TaskCall[R]:
+        """This instance as a call."""
+        if not hasattr(self, "definition"):
+            raise ConfigError(
+                f"{type(self).__name__} is no task: derive from AsyncTask or SyncTask"
+            )
+        args, kwargs = self._given
+        self.definition.parameters.check(args, kwargs)
+        return TaskCall(self.definition, args, kwargs)
+
+
+class AsyncTask(BaseTask[R]):
+    """A class task on the event loop."""
+
+    mode = Mode.LOOP
+
+    async def execute(self) -> R:
+        """Do the work."""
+        raise NotImplementedError
+
+
+class SyncTask(BaseTask[R]):
+    """A class task in a thread."""
+
+    mode = Mode.THREAD
+
+    def execute(self) -> R:
+        """Do the work."""
+        raise NotImplementedError
+
+
+class AsyncProcessTask(BaseTask[R]):
+    """An asynchronous class task in a process of the pool, on an event loop there."""
+
+    mode = Mode.PROCESS
+
+    async def execute(self) -> R:
+        """Do the work."""
+        raise NotImplementedError
+
+
+class SyncProcessTask(BaseTask[R]):
+    """A class task in a process of the pool."""
+
+    mode = Mode.PROCESS
+
+    def execute(self) -> R:
+        """Do the work."""
+        raise NotImplementedError

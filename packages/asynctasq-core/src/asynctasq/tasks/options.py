@@ -1,0 +1,87 @@
+"""How a task is to be treated, as its author or its caller wishes."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from asynctasq.errors import ConfigError
+
+RetryStrategy = Literal["fixed", "exponential"]
+Exceptions = tuple[type[BaseException], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOptions:
+    """What a task's author chose; None where the configuration's default holds.
+
+    Attributes:
+        queue: where calls go.
+        max_attempts: deliveries before a failing call is dead.
+        retry_delay: seconds before the second attempt.
+        retry_strategy: "fixed" waits `retry_delay` each time; "exponential" doubles it for each
+            attempt and takes a random part of that ("full jitter").
+        retry_max_delay: no wait is longer, in seconds.
+        retry_on: only these exceptions are retried.
+        give_up_on: these are not retried.
+        timeout: seconds one attempt may take.
+    """
+
+    queue: str | None = None
+    max_attempts: int | None = None
+    retry_delay: float | None = None
+    retry_strategy: RetryStrategy | None = None
+    retry_max_delay: float = 3600.0
+    retry_on: Exceptions = (Exception,)
+    give_up_on: Exceptions = ()
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        check_queue(self.queue)
+        check_number("max_attempts", self.max_attempts, at_least=1)
+        check_number("retry_delay", self.retry_delay, at_least=0)
+        check_number("retry_max_delay", self.retry_max_delay, at_least=0)
+        check_number("timeout", self.timeout, above=0)
+        if self.retry_strategy not in (None, *get_args(RetryStrategy)):
+            raise ConfigError(
+                f"retry_strategy must be 'fixed' or 'exponential', not {self.retry_strategy!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """What a caller chose for one call; None where the task's own options hold. Seconds."""
+
+    queue: str | None = None
+    delay: float = 0.0
+    max_attempts: int | None = None
+    retry_delay: float | None = None
+    timeout: float | None = None
+    correlation_id: str | None = None
+
+    def __post_init__(self) -> None:
+        check_queue(self.queue)
+        check_number("delay", self.delay, at_least=0)
+        check_number("max_attempts", self.max_attempts, at_least=1)
+        check_number("retry_after", self.retry_delay, at_least=0)
+        check_number("timeout", self.timeout, above=0)
+
+
+def check_queue(name: object) -> None:
+    """Raise `ConfigError` unless `name` can name a queue, or is None."""
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise ConfigError(f"a queue's name must be a string that is not empty, not {name!r}")
+
+
+def check_number(
+    name: str, value: object, *, at_least: float | None = None, above: float | None = None
+) -> None:
+    """Raise `ConfigError` unless `value` is None or a number within the bounds."""
+    if value is None:
+        return
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if math.isnan(number):
+        raise ConfigError(f"{name} must be a number, not {value!r}")
+    if at_least is not None and number < at_least:
+        raise ConfigError(f"{name} must be at least {at_least:g}, not {value!r}")
+    if above is not None and number <= above:
+        raise ConfigError(f"{name} must be more than {above:g}, not {value!r}")
