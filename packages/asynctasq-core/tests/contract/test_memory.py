@@ -4,10 +4,15 @@ from uuid import uuid4
 
 import pytest
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
-from asynctasq.testing.contract import DriverContract, NewDriver
+from asynctasq.testing.contract import (
+    DriverContract,
+    InspectorContract,
+    NewDriver,
+    WorkersContract,
+)
 
 
-class TestMemoryDriver(DriverContract):
+class TestMemoryDriver(DriverContract, InspectorContract, WorkersContract):
     @pytest.fixture
     def new_driver(self) -> NewDriver:
         settings = MemorySettings(memory_url=f"memory://{uuid4().hex}")

@@ -233,7 +233,7 @@ class MemoryStore:
 
     def _entries(self, queue: str, ids: Sequence[str]) -> Iterator[Entry]:
         stored = self._queues[queue].entries
-        return (stored[message_id] for message_id in ids if message_id in stored)
+        return (stored[message_id] for message_id in dict.fromkeys(ids) if message_id in stored)
 
     def _wake(self) -> None:
         for event, loop in list(self._waiters.items()):

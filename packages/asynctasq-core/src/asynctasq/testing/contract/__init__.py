@@ -15,6 +15,7 @@ marked ``xfail`` with a reason. An ability has a class of its own: `InspectorCon
 """
 
 from importlib.util import find_spec
+from pkgutil import iter_modules
 
 if not (find_spec("pytest") and find_spec("anyio")):
     raise ImportError(
@@ -23,31 +24,35 @@ if not (find_spec("pytest") and find_spec("anyio")):
 
 import pytest
 
-pytest.register_assert_rewrite(
-    *(
-        f"{__name__}.{subject}"
-        for subject in ("base", "connection", "dequeue", "enqueue", "extend", "settle", "wait")
-    )
-)
+pytest.register_assert_rewrite(*(f"{__name__}.{one.name}" for one in iter_modules(__path__)))
 
 from asynctasq.testing.contract.base import Contract, NewDriver  # noqa: E402 - after the rewrite
+from asynctasq.testing.contract.browse import BrowseContract  # noqa: E402
 from asynctasq.testing.contract.connection import ConnectionContract  # noqa: E402
+from asynctasq.testing.contract.counts import CountsContract  # noqa: E402
 from asynctasq.testing.contract.dequeue import DequeueContract  # noqa: E402
 from asynctasq.testing.contract.enqueue import EnqueueContract  # noqa: E402
 from asynctasq.testing.contract.extend import ExtendContract  # noqa: E402
+from asynctasq.testing.contract.repair import RepairContract  # noqa: E402
 from asynctasq.testing.contract.settle import SettleContract  # noqa: E402
 from asynctasq.testing.contract.wait import WaitContract  # noqa: E402
+from asynctasq.testing.contract.workers import WorkersContract  # noqa: E402
 
 __all__ = [
+    "BrowseContract",
     "ConnectionContract",
     "Contract",
+    "CountsContract",
     "DequeueContract",
     "DriverContract",
     "EnqueueContract",
     "ExtendContract",
+    "InspectorContract",
     "NewDriver",
+    "RepairContract",
     "SettleContract",
     "WaitContract",
+    "WorkersContract",
 ]
 
 
@@ -60,3 +65,7 @@ class DriverContract(
     ExtendContract,
 ):
     """All that every driver promises."""
+
+
+class InspectorContract(CountsContract, BrowseContract, RepairContract):
+    """All that the `Inspector` ability promises."""

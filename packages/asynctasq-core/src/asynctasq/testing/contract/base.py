@@ -8,7 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from asynctasq.drivers import BaseDriver, Delivery, Message, Outcome, Settlement
+from asynctasq.drivers import (
+    BaseDriver,
+    Delivery,
+    Message,
+    Outcome,
+    Settlement,
+    StoredMessage,
+)
 
 #: Makes an unconnected driver; all that come from one of them share their messages.
 NewDriver = Callable[[], BaseDriver]
@@ -137,7 +144,7 @@ def settlements(
     return [Settlement(delivery, outcome, delay, note) for delivery in deliveries]
 
 
-def ids(items: Sequence[Delivery] | Sequence[Message]) -> list[str]:
+def ids(items: Sequence[Delivery | Message | StoredMessage]) -> list[str]:
     """The ids in the order of `items`."""
     return [item.id for item in items]
 

@@ -1,0 +1,147 @@
+# ruff: noqa: D102 - a test's name is its documentation
+"""What `Inspector.requeue`, `Inspector.delete` and `Inspector.purge` promise."""
+
+import asyncio
+import time
+
+import pytest
+
+from asynctasq.drivers import BaseDriver, Inspector, Message, Outcome, State
+from asynctasq.errors import BrokerRejected
+from asynctasq.testing.contract.base import ids, message, messages, needs, settlements
+from asynctasq.testing.contract.inspector import InspectorSteps
+
+
+class RepairContract(InspectorSteps):
+    """Messages are put right by id, and nothing else is touched."""
+
+    async def test_a_requeued_message_is_new(
+        self, driver: BaseDriver, inspector: Inspector, queue: str
+    ) -> None:
+        (held,) = await self.hold(driver, queue)
+        await driver.settle(settlements([held], Outcome.DEAD, note="why"))
+        assert list(await inspector.requeue(queue, [held.id])) == [held.id]
+        (found,) = await inspector.find(queue, [held.id])
+        assert (found.state, found.attempt, found.note) == (State.READY, 0, "")
+        again = await self.take(driver, queue)
+        assert (again.id, again.body, again.attempt) == (held.id, held.body, 1)
+
+    async def test_a_requeued_message_wakes_a_waiting_dequeue(
+        self, driver: BaseDriver, inspector: Inspector, other_driver: BaseDriver, queue: str
+    ) -> None:
+        held = await self.hold(driver, queue)
+        await driver.settle(settlements(held, Outcome.DEAD))
+        waiting = asyncio.ensure_future(self.take(other_driver, queue))
+        await asyncio.sleep(0.05)
+        started = time.monotonic()
+        await inspector.requeue(queue, ids(held))
+        assert (await waiting).id == held[0].id
+        assert self.prompt(started)
+
+    async def test_only_dead_messages_are_requeued(
+        self, driver: BaseDriver, inspector: Inspector, queue: str
+    ) -> None:
+        stored = await self.fill(driver, queue)
+        everything = [one for ids_ in stored.values() for one in ids_]
+        before = await self.counts(inspector, queue)
+        done = await inspector.requeue(queue, [*everything, "unknown"])
+        assert sorted(done) == sorted(stored[State.DEAD])
+        before[State.READY] += before.pop(State.DEAD)
+        assert await self.counts(inspector, queue) == {**before, State.DEAD: 0}
+
+    async def test_deleting_removes_what_is_not_held(
+        self, driver: BaseDriver, inspector: Inspector, queue: str
+    ) -> None:
+        stored = await self.fill(driver, queue)
+        everything = [one for ids_ in stored.values() for one in ids_]
+        gone = await inspector.delete(queue, [*everything, "unknown"])
+        assert set(gone) == set(everything) - set(stored[State.RUNNING])
+        left = await self.counts(inspector, queue)
+        assert left == {**dict.fromkeys(State, 0), State.RUNNING: 3}
+        await self.nothing_comes(driver, queue, within=0.1)
+
+    async def test_deleting_leaves_the_holder_of_a_message_alone(
+        self, driver: BaseDriver, inspector: Inspector, queue: str
+    ) -> None:
+        held = await self.hold(driver, queue)
+        assert list(await inspector.delete(queue, ids(held))) == []
+        assert list(await driver.settle(settlements(held, Outcome.DONE))) == []
+
+    async def test_a_late_holder_lost_what_was_deleted(
+        self, driver: BaseDriver, inspector: Inspector, queue: str, short_lease: float
+    ) -> None:
+        needs(driver, "reports_lost_leases")
+        held = await self.hold(driver, queue, lease=short_lease)
+        await asyncio.sleep(short_lease * 1.3)
+        assert list(await inspector.delete(queue, ids(held))) == ids(held)
+        assert list(await driver.settle(settlements(held, Outcome.RETRY))) == held
+        await self.nothing_comes(driver, queue)
+
+    async def test_an_id_named_twice_is_deleted_once(
+        self, driver: BaseDriver, inspector: Inspector, queue: str
+    ) -> None:
+        await driver.enqueue([one := message(queue)])
+        assert list(await inspector.delete(queue, [one.id, one.id])) == [one.id]
+
+    async def test_a_deleted_id_can_be_stored_again(
+        self, driver: BaseDriver, inspector: Inspector, queue: str
+    ) -> None:
+        await driver.enqueue([one := message(queue, delay=60)])
+        await inspector.delete(queue, [one.id])
+        await driver.enqueue([Message(one.id, queue, b"again")])
+        assert (await self.take(driver, queue)).body == b"again"
+
+    @pytest.mark.parametrize("state", [State.READY, State.DELAYED, State.DEAD])
+    async def test_a_purge_removes_one_state_and_nothing_else(
+        self, driver: BaseDriver, inspector: Inspector, queue: str, state: State
+    ) -> None:
+        await self.fill(driver, queue)
+        before = await self.counts(inspector, queue)
+        assert await inspector.purge(queue, state) == before[state]
+        assert await self.counts(inspector, queue) == {**before, state: 0}
+
+    async def test_held_messages_cannot_be_purged(
+        self, driver: BaseDriver, inspector: Inspector, queue: str
+    ) -> None:
+        held = await self.hold(driver, queue)
+        with pytest.raises(BrokerRejected):
+            await inspector.purge(queue, State.RUNNING)
+        assert list(await driver.settle(settlements(held, Outcome.DONE))) == []
+
+    async def test_a_purge_leaves_other_queues_alone(
+        self, driver: BaseDriver, inspector: Inspector, queue: str, other_queue: str
+    ) -> None:
+        await driver.enqueue([*messages(queue, 2), *messages(other_queue, 2)])
+        assert await inspector.purge(queue, State.READY) == 2
+        await self.drain(driver, other_queue, count=2)
+
+    async def test_a_large_batch_is_requeued_and_deleted(
+        self, driver: BaseDriver, inspector: Inspector, queue: str
+    ) -> None:
+        held = await self.hold(driver, queue, count=1500)
+        await driver.settle(settlements(held, Outcome.DEAD))
+        assert len(await inspector.browse(queue, State.DEAD, limit=2000)) == 1500
+        assert len(await inspector.find(queue, ids(held))) == 1500
+        assert len(await inspector.requeue(queue, ids(held))) == 1500
+        assert len(await inspector.delete(queue, ids(held)[:1200])) == 1200
+        assert await inspector.purge(queue, State.READY) == 300
+
+    async def test_an_unknown_queue_gives_empty_answers(
+        self, inspector: Inspector, queue: str
+    ) -> None:
+        for state in State:
+            assert list(await inspector.browse(queue, state, limit=9)) == []
+        assert list(await inspector.find(queue, ["unknown"])) == []
+        assert list(await inspector.requeue(queue, ["unknown"])) == []
+        assert list(await inspector.delete(queue, ["unknown"])) == []
+        assert await inspector.purge(queue, State.DEAD) == 0
+        assert queue not in [stats.queue for stats in await inspector.queues()]
+
+    async def test_inspecting_no_ids_gives_empty_answers(
+        self, driver: BaseDriver, inspector: Inspector, queue: str
+    ) -> None:
+        await driver.enqueue([message(queue)])
+        assert list(await inspector.find(queue, [])) == []
+        assert list(await inspector.requeue(queue, [])) == []
+        assert list(await inspector.delete(queue, [])) == []
+        await self.take(driver, queue)
