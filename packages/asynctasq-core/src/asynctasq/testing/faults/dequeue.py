@@ -1,0 +1,122 @@
+"""Drivers that hand messages out wrongly."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from asynctasq.drivers import Delivery
+from asynctasq.drivers.memory import MemoryDriver
+from asynctasq.testing.contract import DequeueContract
+from asynctasq.testing.faults.registry import caught_by
+
+
+@caught_by(DequeueContract.test_no_more_than_the_limit_is_taken)
+class IgnoresTheLimit(MemoryDriver):
+    """It takes one too many."""
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """Take one more."""
+        return await super().dequeue(queues, limit=limit + 1, lease=lease, wait=wait)
+
+
+@caught_by(DequeueContract.test_the_limit_counts_over_all_queues)
+class LimitsEachQueue(MemoryDriver):
+    """It takes up to the limit from every queue."""
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """Ask each queue on its own."""
+        parts = [
+            await super(LimitsEachQueue, self).dequeue([one], limit=limit, lease=lease, wait=wait)
+            for one in queues
+        ]
+        return [one for part in parts for one in part]
+
+
+@caught_by(DequeueContract.test_queues_are_served_in_the_order_asked_for)
+class ServesQueuesBackwards(MemoryDriver):
+    """It starts with the last queue."""
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """Take in the opposite order."""
+        return await super().dequeue(queues[::-1], limit=limit, lease=lease, wait=wait)
+
+
+@caught_by(DequeueContract.test_a_later_queue_is_left_alone_while_an_earlier_one_fills_the_limit)
+class TakesTurnsBetweenQueues(MemoryDriver):
+    """It is fair where it should be strict."""
+
+    turn = 0
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """Start with another queue each time, after the first."""
+        start = self.turn % len(queues)
+        self.turn += 1
+        order = [*queues[start:], *queues[:start]]
+        return await super().dequeue(order, limit=min(limit, 1), lease=lease, wait=wait)
+
+
+@caught_by(DequeueContract.test_a_held_message_is_given_to_nobody_else)
+class LeasesNothing(MemoryDriver):
+    """It hands out and forgets that it did."""
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """Take for an instant."""
+        return await super().dequeue(queues, limit=limit, lease=1e-6, wait=wait)
+
+
+@caught_by(DequeueContract.test_a_lease_lasts_its_whole_length)
+class CutsTheLeaseShort(MemoryDriver):
+    """It takes the unit of the lease for another."""
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """Take for a quarter of the time."""
+        return await super().dequeue(queues, limit=limit, lease=lease / 4, wait=wait)
+
+
+@caught_by(DequeueContract.test_a_lease_that_runs_out_gives_the_message_to_another)
+class NeverEndsALease(MemoryDriver):
+    """It pops what it should lease."""
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """Take for ever."""
+        return await super().dequeue(queues, limit=limit, lease=1e6, wait=wait)
+
+
+@caught_by(DequeueContract.test_the_attempt_is_counted_at_each_delivery)
+class CountsNoAttempt(MemoryDriver):
+    """A worker that dies leaves no trace."""
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """Call each attempt the first."""
+        taken = await super().dequeue(queues, limit=limit, lease=lease, wait=wait)
+        return [replace(one, attempt=1) for one in taken]
+
+
+@caught_by(DequeueContract.test_drivers_side_by_side_take_each_message_once)
+class LooksBeforeItLeases(MemoryDriver):
+    """It reads and writes in two steps, and another driver comes between."""
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """See what is there, then lease it."""
+        seen = await super().dequeue(queues, limit=limit, lease=1e-6, wait=wait)
+        await asyncio.sleep(0)
+        await super().extend(seen, lease=lease)
+        return seen

@@ -1,0 +1,31 @@
+"""Which test of the contract catches which fault."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from asynctasq.drivers.memory import MemoryDriver
+from asynctasq.drivers.memory_store import MemoryStore
+
+ContractTest = Callable[..., object]
+FaultT = TypeVar("FaultT", bound=type[MemoryDriver])
+StoreT = TypeVar("StoreT", bound=MemoryStore)
+
+#: Each broken driver, and the test that must fail on it.
+FAULTS: dict[type[MemoryDriver], ContractTest] = {}
+
+
+def caught_by(test: ContractTest) -> Callable[[FaultT], FaultT]:
+    """Register the decorated driver as one on which `test` must fail."""
+
+    def register(fault: FaultT) -> FaultT:
+        FAULTS[fault] = test
+        return fault
+
+    return register
+
+
+def behaving_as(kind: type[StoreT], store: MemoryStore) -> StoreT:
+    """The messages of `store`, handled by another class's methods."""
+    other = kind.__new__(kind)
+    other.__dict__ = store.__dict__
+    return other
