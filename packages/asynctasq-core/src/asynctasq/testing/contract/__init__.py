@@ -11,7 +11,8 @@ It returns a function that makes an unconnected driver; all the drivers it makes
 messages. Each test uses fresh queue names and cleans nothing up. What a broker cannot do is
 said by its `Limits`, whose tests are then expected to fail; any other gap is an inherited test
 marked ``xfail`` with a reason. An ability has a class of its own: `InspectorContract`,
-`WorkersContract`.
+`WorkersContract`. A broker that is a server has `UnreachableContract` too, whose `new_driver`
+makes drivers that connect to nothing.
 """
 
 from importlib.util import find_spec
@@ -35,6 +36,7 @@ from asynctasq.testing.contract.enqueue import EnqueueContract  # noqa: E402
 from asynctasq.testing.contract.extend import ExtendContract  # noqa: E402
 from asynctasq.testing.contract.repair import RepairContract  # noqa: E402
 from asynctasq.testing.contract.settle import SettleContract  # noqa: E402
+from asynctasq.testing.contract.unreachable import UnreachableContract  # noqa: E402
 from asynctasq.testing.contract.wait import WaitContract  # noqa: E402
 from asynctasq.testing.contract.workers import WorkersContract  # noqa: E402
 
@@ -51,6 +53,7 @@ __all__ = [
     "NewDriver",
     "RepairContract",
     "SettleContract",
+    "UnreachableContract",
     "WaitContract",
     "WorkersContract",
 ]

@@ -79,6 +79,14 @@ class BrowseContract(InspectorSteps):
         (shown,) = await inspector.browse(queue, State.DEAD, limit=9)
         assert (shown.attempt, shown.note) == (2, "ValueError: naïve\nline")
 
+    async def test_a_note_may_be_long(
+        self, driver: BaseDriver, inspector: Inspector, queue: str
+    ) -> None:
+        held = await self.hold(driver, queue)
+        await driver.settle(settlements(held, Outcome.DEAD, note="a line\n" * 2000))
+        (shown,) = await inspector.browse(queue, State.DEAD, limit=9)
+        assert shown.note == "a line\n" * 2000
+
     async def test_seconds_tell_when_it_is_due_and_when_the_lease_ends(
         self, driver: BaseDriver, inspector: Inspector, queue: str
     ) -> None:

@@ -82,7 +82,7 @@ class DequeueContract(Contract):
         assert (again.id, again.body, again.attempt) == (held.id, held.body, 2)
 
     async def test_a_lease_lasts_its_whole_length(self, driver: BaseDriver, queue: str) -> None:
-        await self.hold(driver, queue, lease=2.0)
+        await self.hold(driver, queue, lease=3.0)
         await self.nothing_comes(driver, queue, within=0.8)
 
     async def test_a_large_batch_is_dequeued(self, driver: BaseDriver, queue: str) -> None:

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from asynctasq.drivers import QueueStats, State, StoredMessage, WorkerInfo
+from asynctasq.drivers import (
+    Delivery,
+    QueueStats,
+    Settlement,
+    State,
+    StoredMessage,
+    WorkerInfo,
+)
 from asynctasq.drivers.memory import MemoryDriver
 from asynctasq.drivers.memory_store import MemoryStore
 from asynctasq.testing.contract import (
@@ -106,6 +113,15 @@ class FindsInItsOwnOrder(MemoryDriver):
     async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
         """Find the last first."""
         return (await super().find(queue, ids))[::-1]
+
+
+@caught_by(BrowseContract.test_a_note_may_be_long)
+class CutsALongNote(MemoryDriver):
+    """Its column has 255 characters."""
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
+        """Apply outcomes, and keep the start of each note."""
+        return await super().settle([replace(one, note=one.note[:255]) for one in settlements])
 
 
 class _KeepsAttempts(MemoryStore):

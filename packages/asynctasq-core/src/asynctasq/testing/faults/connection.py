@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Self
 from uuid import uuid4
 
-from asynctasq.drivers import Delivery, DriverSettings, Outcome, Settlement
+from asynctasq.drivers import Delivery, DriverSettings, Outcome, Settlement, State
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.errors import BrokerRejected, BrokerUnavailable
 from asynctasq.testing.contract import ConnectionContract
@@ -104,6 +104,16 @@ class GivesBackOnDisconnect(MemoryDriver):
     async def disconnect(self) -> None:
         """Release all that is remembered."""
         await super().settle([Settlement(one, Outcome.RELEASE) for one in self.held])
+
+
+@caught_by(ConnectionContract.test_messages_outlive_the_driver_that_stored_them)
+class TakesItsMessagesAlong(MemoryDriver):
+    """What it did not flush is gone with it."""
+
+    async def disconnect(self) -> None:
+        """Remove all that is ready."""
+        for stats in await super().queues():
+            await super().purge(stats.queue, State.READY)
 
 
 @caught_by(ConnectionContract.test_a_cancelled_call_leaves_the_driver_usable)
