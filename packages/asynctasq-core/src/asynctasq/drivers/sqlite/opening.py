@@ -45,6 +45,12 @@ _SCHEMA = (
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
+_PRAGMAS = (
+    "cache_size = -16000",  # 16 MB: the hot pages of all indexes
+    "wal_autocheckpoint = 4000",  # 16 MB: pages change often before they are copied once
+    "journal_size_limit = 67108864",  # after a burst the journal shrinks to 64 MB
+)
+
 
 def open_file(path: Path, *, synchronous: str, busy_timeout: float) -> sqlite3.Connection:
     """A connection to the file, which is created or initialised when it is new or empty.
@@ -61,8 +67,8 @@ def open_file(path: Path, *, synchronous: str, busy_timeout: float) -> sqlite3.C
             _initialise(connection, path)
         _use_wal(connection, path, busy_timeout)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
-        connection.execute("PRAGMA cache_size = -16000")  # 16 MB: the hot pages of both indexes
-        connection.execute("PRAGMA journal_size_limit = 67108864")  # after a burst, back to 64 MB
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
     except BaseException:
         connection.close()
         raise
