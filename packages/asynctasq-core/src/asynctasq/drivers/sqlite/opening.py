@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from asynctasq.drivers.sqlite.errors import is_busy
@@ -63,8 +65,7 @@ def open_file(path: Path, *, synchronous: str, busy_timeout: float) -> sqlite3.C
     _refuse_path(path)
     connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
     try:
-        if not _is_ours(connection, path):
-            _initialise(connection, path)
+        _initialise(connection, path)
         _use_wal(connection, path, busy_timeout)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         for pragma in _PRAGMAS:
@@ -88,17 +89,41 @@ def _refuse_path(path: Path) -> None:
         raise BrokerRejected(f"{path} is a directory; sqlite_path must name a file in it")
     if not path.parent.is_dir():
         raise BrokerRejected(f"{path.parent} is no directory; create it or change sqlite_path")
-    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+    if path.exists() and not _may(path, os.R_OK | os.W_OK):
         raise BrokerRejected(f"{path} cannot be written; change its permissions or sqlite_path")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
+    if not _may(path.parent, os.W_OK | os.X_OK):
         raise BrokerRejected(
             f"{path.parent} cannot be written, where SQLite keeps its journal; "
             "change its permissions or sqlite_path"
         )
 
 
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _initialise(connection: sqlite3.Connection, path: Path) -> None:
+    with _transaction(connection, "BEGIN"):
+        if _is_ours(connection, path):
+            return
+    with _transaction(connection, "BEGIN IMMEDIATE"):
+        if not _is_ours(connection, path):  # no other process was faster
+            for statement in _SCHEMA:
+                connection.execute(statement)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Generator[None]:
+    connection.execute(begin)
+    yield
+    connection.execute("COMMIT")  # after an error the connection is closed, which rolls back
+
+
 def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file has our tables; False when it is empty, an error when it is another's."""
+    """Whether the file has our tables; False when it is empty, an error when it is another's.
+
+    Belongs in a transaction: between two looks another process may initialise the file.
+    """
     application, version, tables = (
         connection.execute(statement).fetchone()[0]
         for statement in (
@@ -114,14 +139,6 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     if application or version or tables:
         raise BrokerRejected(f"{path} is another application's database; choose another path")
     return False
-
-
-def _initialise(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    if not _is_ours(connection, path):  # another process may have been faster
-        for statement in _SCHEMA:
-            connection.execute(statement)
-    connection.execute("COMMIT")
 
 
 def _use_wal(connection: sqlite3.Connection, path: Path, patience: float) -> None:
