@@ -64,7 +64,10 @@ class Inspector(Protocol):
     """Look into queues and put dead messages right, by message id."""
 
     async def queues(self) -> Sequence[QueueStats]:
-        """Every queue that holds a message, by name. Costs the broker nothing per message."""
+        """Every queue that holds a message, by name.
+
+        Costs a broker's server nothing per message; an embedded one may count its index.
+        """
         ...
 
     async def browse(
