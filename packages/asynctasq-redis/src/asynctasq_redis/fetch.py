@@ -1,0 +1,123 @@
+"""Taking messages, and waiting for some."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from asynctasq.drivers import Delivery, Outcome, Settlement
+from asynctasq.errors import BrokerUnavailable
+
+from asynctasq_redis.messages import delivered, settle_calls
+from asynctasq_redis.scripts import Call
+from asynctasq_redis.session import Session
+
+#: Shorter waits than this are ended from here: a server is a tenth of a second late.
+EXACT_BELOW = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a dequeue asks for; `lease` in microseconds."""
+
+    queues: Sequence[str]
+    limit: int
+    lease: int
+
+
+@dataclass(slots=True)
+class Claim:
+    """What was taken, and the seconds until there is more, None if nothing is to come."""
+
+    deliveries: list[Delivery] = field(default_factory=list[Delivery])
+    soonest: float | None = None
+
+    def add(self, queues: Sequence[str], reply: Sequence[object]) -> None:
+        """Add what a reply of ``dequeue`` for `queues` says."""
+        soonest, rows = cast(int, reply[0]), reply[1:]
+        for i, queue in enumerate(queues):
+            self.deliveries += delivered(queue, *rows[3 * i : 3 * i + 3])
+        if soonest >= 0:
+            seconds = soonest / 1_000_000
+            self.soonest = seconds if self.soonest is None else min(self.soonest, seconds)
+
+
+class Fetch:
+    """One dequeue."""
+
+    def __init__(self, session: Session, request: Request) -> None:
+        self._session = session
+        self._request = request
+
+    async def run(self, wait: float) -> list[Delivery]:
+        """Take messages, or nothing after `wait` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        woken, failures = False, 0
+        while True:
+            claim = await self._claim(waits=deadline > loop.time(), woken=woken)
+            left = deadline - loop.time()
+            if claim.deliveries or (left <= 0 and claim.soonest != 0):
+                return claim.deliveries
+            if claim.soonest == 0:  # there are only entries of deleted messages so far
+                continue
+            try:
+                woken = await self._wait(claim.soonest, left)
+            except BrokerUnavailable:
+                failures += 1
+                if failures > 1 or self._session.closing:
+                    raise
+                woken = True
+            if not woken and loop.time() >= deadline:
+                return []
+
+    async def _claim(self, *, waits: bool, woken: bool) -> Claim:
+        self._session.check_open()
+        work = self._take(waits=waits, woken=woken)
+        return await self._session.shield.run(work, self._give_back)
+
+    async def _take(self, *, waits: bool, woken: bool) -> Claim:
+        claim = Claim()
+        for group in self._session.connections.groups(self._request.queues):
+            room = self._request.limit - len(claim.deliveries)
+            if room > 0:
+                call = self._dequeue_call(group, room, waits=waits, woken=woken)
+                (reply,) = await self._session.call(call)
+                claim.add(group, cast(Sequence[object], reply))
+            elif woken:
+                await self._hand_on(group)
+        return claim
+
+    def _dequeue_call(self, queues: Sequence[str], room: int, *, waits: bool, woken: bool) -> Call:
+        token = self._session.next_token()
+        arguments = (room, self._request.lease, token, int(waits), int(woken))
+        return Call("dequeue", self._session.keys.of("dequeue", *queues), arguments)
+
+    async def _give_back(self, claim: Claim) -> None:
+        items = [Settlement(delivery, Outcome.RELEASE) for delivery in claim.deliveries]
+        await self._session.call(*(call for call, _ in settle_calls(self._session.keys, items)))
+
+    async def _wait(self, soonest: float | None, left: float) -> bool:
+        """Whether to look again: woken, or at the time of the next message."""
+        # Leases given from now on end after this one would: no need to hear of them.
+        seconds = min(left, self._request.lease / 1_000_000, soonest or left)
+        wait = self._session.waiter.start(self._request.queues)
+
+        async def run() -> bool:
+            exact = seconds < max(left, EXACT_BELOW)
+            popped = await self._session.waiter.run(wait, seconds, exact=exact)
+            if self._session.closing:
+                await leave(popped)
+                self._session.check_open()
+            return popped
+
+        async def leave(popped: bool) -> None:
+            if popped or soonest is not None:
+                await self._hand_on(self._request.queues)
+
+        popped = await self._session.shield.run(run(), leave, stop=wait.stop)
+        return popped or seconds < left
+
+    async def _hand_on(self, queues: Sequence[str]) -> None:
+        keys = self._session.keys
+        await self._session.call(*(Call("wake", keys.of("wake", queue)) for queue in queues))

@@ -1,0 +1,20 @@
+-- Remember a worker for a while, and forget those that were not heard from.
+-- KEYS: expiries infos
+-- ARGV: id, what it says, ttl in microseconds
+local expiries, infos = KEYS[1], KEYS[2]
+local id, info, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local silent = redis.call('ZRANGEBYSCORE', expiries, '-inf', now, 'LIMIT', 0, 1000)
+if #silent > 0 then
+  redis.call('ZREM', expiries, unpack(silent))
+  redis.call('HDEL', infos, unpack(silent))
+end
+redis.call('ZADD', expiries, now + ttl, id)
+redis.call('HSET', infos, id, string.format('%.0f', now) .. info)
+-- The last worker to die leaves nobody to clean up.
+local ms = math.ceil(ttl / 1000)
+for _, key in ipairs(KEYS) do
+  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
+end
+return 0

@@ -1,0 +1,109 @@
+"""A pool of connections to one server, on which several commands take one round trip."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError
+
+from asynctasq_redis.scripts import Command
+
+#: Seconds in which an exchange must be through: a peer that is gone without a word never answers.
+EXCHANGE_LIMIT = 15.0
+
+
+class Link(Protocol):
+    """What is used of redis-py's connections."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it was connected, and not disconnected by us."""
+        ...
+
+    async def connect(self) -> None:
+        """Connect, unless it is connected."""
+        ...
+
+    async def disconnect(self, nowait: bool = False) -> None:
+        """Let go; connecting again is possible."""
+        ...
+
+    def pack_commands(self, commands: Sequence[Command]) -> list[bytes]:
+        """The bytes to send."""
+        ...
+
+    async def send_packed_command(self, command: list[bytes], check_health: bool = True) -> None:
+        """Send them."""
+        ...
+
+    async def read_response(self) -> Any:
+        """The next reply."""
+        ...
+
+
+class Pool:
+    """At most `limit` connections that `make` makes, used again while they last."""
+
+    def __init__(self, make: Callable[[], Link], limit: int) -> None:
+        self._make = make
+        self._slots = asyncio.Semaphore(limit)
+        self._idle: list[Link] = []
+        self._closed = False
+
+    async def run(self, commands: Sequence[Command]) -> list[object]:
+        """The replies in order, with a `ResponseError` where the server refused."""
+        async with self._slots:
+            link = self._idle.pop() if self._idle else self._make()
+            replies = await exchange(link, commands)
+            if self._closed:
+                await link.disconnect()
+            else:
+                self._idle.append(link)
+            return replies
+
+    async def close(self) -> None:
+        """Close idle connections now, and the others after their exchange."""
+        self._closed = True
+        while self._idle:
+            await self._idle.pop().disconnect()
+
+
+async def exchange(link: Link, commands: Sequence[Command]) -> list[object]:
+    """Send `commands` on `link` and read a reply for each; cut off, it disconnects."""
+    try:
+        async with asyncio.timeout(EXCHANGE_LIMIT):
+            await refresh(link)
+            await link.send_packed_command(link.pack_commands(commands), check_health=False)
+            replies = [await _reply(link) for _ in commands]
+            if any(isinstance(reply, ReadOnlyError) for reply in replies):
+                await link.disconnect(nowait=True)  # the name may lead to the new master by now
+            return replies
+    except BaseException:
+        await link.disconnect(nowait=True)  # a reply may follow that nobody waits for
+        raise
+
+
+async def refresh(link: Link) -> bool:
+    """Connect `link` if it is not, or not any more, and tell whether that was so."""
+    if link.is_connected and await _is_stale(link):
+        await link.disconnect(nowait=True)
+    if link.is_connected:
+        return False
+    await link.connect()
+    return True
+
+
+async def _reply(link: Link) -> object:
+    try:
+        return await link.read_response()
+    except ResponseError as error:
+        return error
+
+
+async def _is_stale(link: Any) -> bool:
+    # redis-py renamed it in version 8: at the end of its stream, a connection "can be read".
+    can_read = getattr(link, "can_read", None) or link.can_read_destructive
+    try:
+        return await can_read()
+    except (ConnectionError, OSError):
+        return True

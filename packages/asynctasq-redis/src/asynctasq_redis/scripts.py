@@ -1,0 +1,74 @@
+"""The Lua scripts, and how to run several in one round trip.
+
+A script is called by its hash; a server that does not know it (restarted, failed over, flushed)
+is sent its text instead, which makes it known.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import Protocol
+
+from redis.exceptions import NoScriptError
+
+Argument = str | bytes | int
+Command = Sequence[Argument]
+
+
+class CanRun(Protocol):
+    """Whatever runs commands in one round trip, with an error in the place of a reply."""
+
+    async def run(self, commands: Sequence[Command]) -> list[object]:
+        """The replies, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the script called `name`."""
+
+    name: str
+    keys: Sequence[str]
+    arguments: Sequence[Argument] = ()
+
+    def by_hash(self) -> Command:
+        """The command for a server that knows the script."""
+        return ("EVALSHA", _source(self.name)[1], len(self.keys), *self.keys, *self.arguments)
+
+    def in_full(self) -> Command:
+        """The command for a server that does not."""
+        return ("EVAL", _source(self.name)[0], len(self.keys), *self.keys, *self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A command beside calls of scripts."""
+
+    command: Command
+
+    def by_hash(self) -> Command:
+        """The command."""
+        return self.command
+
+    def in_full(self) -> Command:
+        """The command."""
+        return self.command
+
+
+async def replies_of(server: CanRun, calls: Sequence[Call | Plain]) -> list[object]:
+    """The reply of each call, or its error in its place."""
+    replies = await server.run([call.by_hash() for call in calls])
+    unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    if unknown:
+        again = await server.run([calls[i].in_full() for i in unknown])
+        for i, reply in zip(unknown, again, strict=True):
+            replies[i] = reply
+    return replies
+
+
+@cache
+def _source(name: str) -> tuple[str, str]:
+    text = files("asynctasq_redis").joinpath("lua", f"{name}.lua").read_text("utf-8")
+    return text, sha1(text.encode(), usedforsecurity=False).hexdigest()

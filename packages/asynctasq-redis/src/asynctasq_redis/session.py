@@ -1,0 +1,81 @@
+"""What a driver has from `connect` to `disconnect`."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import count
+from secrets import token_hex
+
+from asynctasq.errors import BrokerUnavailable
+from redis.exceptions import RedisClusterException, RedisError
+
+from asynctasq_redis.connection import connections
+from asynctasq_redis.errors import translate_errors, translated
+from asynctasq_redis.health import check_server
+from asynctasq_redis.keys import Keys
+from asynctasq_redis.scripts import Call, Plain, replies_of
+from asynctasq_redis.settings import RedisSettings
+from asynctasq_redis.shield import Shield
+from asynctasq_redis.waiter import Waiter
+
+#: Seconds in which a server must be found, or not.
+CONNECT_LIMIT = 8.0
+#: Seconds in which calls that were started must end after `Session.close`.
+CLOSE_LIMIT = 3.0
+
+_ERRORS = (RedisError, RedisClusterException, OSError)
+
+
+class Session:
+    """Connections, whoever waits on them, and calls that must not be cut off."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.location = settings.location()
+        self.keys = Keys(settings.redis_prefix)
+        self.connections = connections(settings)
+        self.waiter = Waiter(self.connections, self.keys)
+        self.shield = Shield()
+        self.closing = False
+        self._name = token_hex(6)
+        self._numbers = count(1)
+
+    async def open(self) -> None:
+        """Connect and look at the server; what is open after a failure is for `close`."""
+        with translate_errors(self.location):
+            async with asyncio.timeout(CONNECT_LIMIT):
+                await self.connections.open()
+                await check_server(self.connections, self.location)
+
+    async def close(self) -> None:
+        """End what runs, and let go of the server."""
+        self.closing = True
+        self.waiter.stop()
+        await self.shield.close(CLOSE_LIMIT)
+        await self.waiter.close()
+        with translate_errors(self.location):
+            await self.connections.close()
+
+    async def replies(self, calls: Sequence[Call | Plain]) -> list[object]:
+        """The reply of each call, with a `BrokerError` in the place of those that failed."""
+        with translate_errors(self.location):
+            replies = await replies_of(self.connections, calls)
+        for i, reply in enumerate(replies):
+            if isinstance(reply, _ERRORS):
+                replies[i] = translated(reply, self.location)
+        return replies
+
+    async def call(self, *calls: Call | Plain) -> list[object]:
+        """The replies, all in one round trip; raises if one of them failed."""
+        replies = await self.replies(calls)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    def next_token(self) -> str:
+        """A token no other claim has: what tells a lease from earlier ones of the same message."""
+        return f"{self._name}-{next(self._numbers)}"
+
+    def check_open(self) -> None:
+        """Raise unless it may be used."""
+        if self.closing:
+            raise BrokerUnavailable("the driver was disconnected")
