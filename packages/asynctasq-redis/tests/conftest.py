@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from asynctasq_redis import RedisSettings
+from pydantic import SecretStr
 from redis import Redis
 
 
