@@ -1,14 +1,31 @@
-"""The broker the tests run on, and what is left of them there."""
+"""Where the tests find servers: one that is there already, and private ones that they stop."""
 
 import os
+import random
+import shutil
 import socket
-from collections.abc import Iterator
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from asynctasq_redis import RedisSettings
+from asynctasq_redis import RedisDriver, RedisSettings
 from pydantic import SecretStr
 from redis import Redis
+from redis.exceptions import RedisError
+
+#: Seconds after which a server that does not come up, or a state that does not come, is missing.
+PATIENCE = 20.0
+SLOTS = 16384
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Drivers are asyncio's."""
+    return "asyncio"
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +54,142 @@ def redis_prefix(redis_url: str) -> Iterator[str]:
 def settings(redis_url: str, redis_prefix: str) -> RedisSettings:
     """What the drivers of a test share."""
     return RedisSettings(redis_url=SecretStr(redis_url), redis_prefix=redis_prefix)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator["StartServer"]:
+    """A function that starts a private server with these options."""
+    with ExitStack() as stack:
+
+        def start(*options: str) -> Server:
+            one = Server(tmp_path / str(uuid4()), *options)
+            stack.enter_context(running(one))
+            return one
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Cluster of three masters that share the slots."""
+    options = ("--cluster-enabled", "yes", "--save", "", "--appendonly", "no")
+    directory = tmp_path_factory.mktemp("cluster")
+    servers = [Server(directory / str(number), *options) for number in range(3)]
+    with running(*servers):
+        for number, one in enumerate(servers):
+            one.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            one.ask("CLUSTER", "ADDSLOTS", *range(number, SLOTS, len(servers)))
+            one.ask("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
+        until(lambda: all(_is_complete(one, len(servers)) for one in servers))
+        yield "redis+cluster://" + ",".join(f"127.0.0.1:{one.port}" for one in servers)
+
+
+@pytest.fixture
+def sentinel(tmp_path: Path) -> Iterator[tuple["Server", str]]:
+    """A master with a replica, and the URL of the Sentinel that watches them."""
+    options = ("--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0")
+    master = Server(tmp_path / "master", *options)
+    replica = Server(tmp_path / "replica", *options, "--replicaof", "127.0.0.1", str(master.port))
+    config = tmp_path / "sentinel.conf"
+    config.write_text(
+        f"sentinel monitor mymaster 127.0.0.1 {master.port} 1\n"
+        "sentinel down-after-milliseconds mymaster 500\n"
+        "sentinel failover-timeout mymaster 3000\n"
+    )
+    watcher = Server(tmp_path, str(config), "--sentinel")
+    with running(master, replica, watcher):
+        until(lambda: "'state': 'online'" in str(master.ask("INFO", "replication")))
+        until(lambda: "'slaves': 1" in str(watcher.ask("INFO", "sentinel")))
+        yield master, f"redis+sentinel://127.0.0.1:{watcher.port}/mymaster"
+
+
+@pytest.fixture
+def driver_on() -> "MakeDriver":
+    """A function that makes a driver for a URL, with a prefix of its own."""
+    return lambda url, **more: RedisDriver(RedisSettings(redis_url=SecretStr(url), **more))
+
+
+class Server:
+    """One process, which can be stopped and started again on the same port and data."""
+
+    def __init__(self, directory: Path, *options: str, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self._directory = directory
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        binary = shutil.which("redis-server")
+        if binary is None:
+            pytest.skip("there is no redis-server to start")
+        self._directory.mkdir(parents=True, exist_ok=True)
+        common = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory))
+        self._process = subprocess.Popen(
+            [binary, *self._options, *common], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until(self._answers)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(PATIENCE)
+            self._process = None
+
+    def ask(self, *command: object, password: str | None = None) -> object:
+        with Redis(port=self.port, password=password, decode_responses=True) as client:
+            return client.execute_command(*command)
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+@contextmanager
+def running(*servers: Server) -> Iterator[None]:
+    """Start all, and stop them at the end."""
+    try:
+        for server in servers:
+            server.start()
+        yield
+    finally:
+        for server in servers:
+            server.stop()
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition, and fail when it does not come."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port nobody listens on, low enough for a Cluster's second one."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def _is_complete(server: Server, nodes: int) -> bool:
+    try:
+        info = str(server.ask("CLUSTER", "INFO"))
+    except RedisError:
+        return False
+    return "cluster_state:ok" in info and f"cluster_known_nodes:{nodes}" in info
+
+
+StartServer = Callable[..., Server]
+MakeDriver = Callable[..., RedisDriver]

@@ -21,6 +21,7 @@ class ClusterConnections:
     """Connections to all nodes; one command may name the keys of one queue only."""
 
     def __init__(self, target: Target, options: Mapping[str, Any], limit: int) -> None:
+        self._slots = asyncio.Semaphore(limit)
         common: dict[str, Any] = {**options, "socket_timeout": EXCHANGE_LIMIT}
         common["retry"] = Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES)
         self._client: Any = RedisCluster(
@@ -45,13 +46,16 @@ class ClusterConnections:
     async def run(self, commands: Sequence[Command]) -> list[object]:
         """The replies in order, with an error where there is none."""
         replies = await asyncio.gather(
-            *(self._client.execute_command(*command) for command in commands),
-            return_exceptions=True,
+            *(self._run_one(command) for command in commands), return_exceptions=True
         )
         for reply in replies:
             if isinstance(reply, BaseException) and not isinstance(reply, _ERRORS):
                 raise reply
         return list(replies)
+
+    async def _run_one(self, command: Command) -> object:
+        async with self._slots:  # with all its connections in use, redis-py fails
+            return await self._client.execute_command(*command)
 
     def link(self, key: str) -> Link:
         """A new connection of its own to the node that serves `key`."""

@@ -8,6 +8,7 @@ from typing import cast
 from asynctasq.drivers import Delivery, Outcome, Settlement
 from asynctasq.errors import BrokerUnavailable
 
+from asynctasq_redis.errors import translate_errors
 from asynctasq_redis.messages import delivered, settle_calls
 from asynctasq_redis.scripts import Call
 from asynctasq_redis.session import Session
@@ -105,7 +106,8 @@ class Fetch:
 
         async def run() -> bool:
             exact = seconds < max(left, EXACT_BELOW)
-            popped = await self._session.waiter.run(wait, seconds, exact=exact)
+            with translate_errors(self._session.location):
+                popped = await self._session.waiter.run(wait, seconds, exact=exact)
             if self._session.closing:
                 await leave(popped)
                 self._session.check_open()

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from redis.exceptions import ConnectionError, ResponseError
+from redis.exceptions import RedisClusterException, RedisError
 
 from asynctasq_redis.connection import Connections
 from asynctasq_redis.keys import Keys
@@ -105,7 +105,7 @@ class Wait:
     async def _unblock(self, seat: Seat) -> bool:
         try:
             await self._connections.unblock(seat.link, cast(int, seat.client_id))
-        except (ConnectionError, ResponseError, OSError):
+        except (RedisError, RedisClusterException, OSError):
             return False
         return True
 

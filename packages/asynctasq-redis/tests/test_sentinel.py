@@ -1,0 +1,44 @@
+"""The driver behind a Sentinel, before and after a fail-over."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from asynctasq.drivers import BaseDriver, Delivery, Message, Outcome, Settlement
+from asynctasq.errors import BrokerUnavailable
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_driver_follows_the_master(sentinel, driver_on) -> None:
+    master, url = sentinel
+    driver = driver_on(url)
+    await driver.connect()
+    await driver.enqueue([Message("before", "queue", b"")])
+    await asyncio.sleep(0.3)  # replication is not acknowledged
+    waiting = asyncio.ensure_future(_dequeue_when_possible(driver, "other"))
+    await asyncio.sleep(0.1)
+    master.stop()
+    async with asyncio.timeout(60):
+        (taken,) = await _dequeue_when_possible(driver, "queue")
+        assert taken.id == "before"
+        assert await driver.settle([Settlement(taken, Outcome.DONE)]) == []
+        await driver.enqueue([Message("after", "other", b"")])
+        assert [one.id for one in await waiting] == ["after"]
+    await driver.disconnect()
+
+
+async def test_an_unknown_service_is_unavailable(sentinel, driver_on) -> None:
+    _, url = sentinel
+    driver = driver_on(url.replace("mymaster", "other"))
+    with pytest.raises(BrokerUnavailable, match="know no master"):
+        await driver.connect()
+
+
+async def _dequeue_when_possible(driver: BaseDriver, queue: str) -> Sequence[Delivery]:
+    while True:
+        try:
+            if taken := await driver.dequeue([queue], limit=1, lease=30, wait=5):
+                return taken
+        except BrokerUnavailable:
+            await asyncio.sleep(0.1)
