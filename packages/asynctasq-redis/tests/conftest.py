@@ -139,6 +139,10 @@ class Server:
             self._process.wait(PATIENCE)
             self._process = None
 
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
     def ask(self, *command: object, password: str | None = None) -> object:
         with Redis(port=self.port, password=password, decode_responses=True) as client:
             return client.execute_command(*command)
