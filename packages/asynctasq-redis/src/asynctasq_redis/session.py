@@ -18,7 +18,7 @@ from asynctasq_redis.shield import Shield
 from asynctasq_redis.waiter import Waiter
 
 #: Seconds in which a server must be found, or not.
-CONNECT_LIMIT = 8.0
+CONNECT_LIMIT = 6.0
 #: Seconds in which calls that were started must end after `Session.close`.
 CLOSE_LIMIT = 3.0
 
