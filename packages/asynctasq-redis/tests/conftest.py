@@ -87,20 +87,15 @@ def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def sentinel(tmp_path: Path) -> Iterator[tuple["Server", str]]:
     """A master with a replica, and the URL of the Sentinel that watches them."""
-    options = ("--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0")
-    master = Server(tmp_path / "master", *options)
-    replica = Server(tmp_path / "replica", *options, "--replicaof", "127.0.0.1", str(master.port))
-    config = tmp_path / "sentinel.conf"
-    config.write_text(
-        f"sentinel monitor mymaster 127.0.0.1 {master.port} 1\n"
-        "sentinel down-after-milliseconds mymaster 500\n"
-        "sentinel failover-timeout mymaster 3000\n"
-    )
-    watcher = Server(tmp_path, str(config), "--sentinel")
-    with running(master, replica, watcher):
-        until(lambda: "'state': 'online'" in str(master.ask("INFO", "replication")))
-        until(lambda: "'slaves': 1" in str(watcher.ask("INFO", "sentinel")))
-        yield master, f"redis+sentinel://127.0.0.1:{watcher.port}/mymaster"
+    with sentinel_in(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def sentinel_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Sentinel whose master stays."""
+    with sentinel_in(tmp_path_factory.mktemp("sentinel")) as (_, url):
+        yield url
 
 
 @pytest.fixture
@@ -165,6 +160,25 @@ def running(*servers: Server) -> Iterator[None]:
     finally:
         for server in servers:
             server.stop()
+
+
+@contextmanager
+def sentinel_in(directory: Path) -> Iterator[tuple[Server, str]]:
+    """Start a master with a replica, and a Sentinel."""
+    options = ("--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0")
+    master = Server(directory / "master", *options)
+    replica = Server(directory / "replica", *options, "--replicaof", "127.0.0.1", str(master.port))
+    config = directory / "sentinel.conf"
+    config.write_text(
+        f"sentinel monitor mymaster 127.0.0.1 {master.port} 1\n"
+        "sentinel down-after-milliseconds mymaster 500\n"
+        "sentinel failover-timeout mymaster 3000\n"
+    )
+    watcher = Server(directory, str(config), "--sentinel")
+    with running(master, replica, watcher):
+        until(lambda: "'state': 'online'" in str(master.ask("INFO", "replication")))
+        until(lambda: "'slaves': 1" in str(watcher.ask("INFO", "sentinel")))
+        yield master, f"redis+sentinel://127.0.0.1:{watcher.port}/mymaster"
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -89,6 +89,16 @@ async def test_the_right_password_is_taken(server, driver_on) -> None:
     await driver.disconnect()
 
 
+async def test_a_unix_socket_is_used(server, driver_on, tmp_path) -> None:
+    path = tmp_path / "redis.sock"
+    server(*NO_DISK, "--unixsocket", str(path))
+    driver = driver_on(f"unix://{path}?db=2")
+    await driver.connect()
+    await driver.enqueue([Message("id", "queue", b"")])
+    assert len(await driver.dequeue(["queue"], limit=1, lease=30, wait=5)) == 1
+    await driver.disconnect()
+
+
 async def test_a_database_that_is_not_there_is_named_as_such(server, driver_on) -> None:
     text = await connect_fails(driver_on(f"{server(*NO_DISK).url}/99"), BrokerRejected)
     assert "redis_db" in text

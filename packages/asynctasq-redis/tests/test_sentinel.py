@@ -6,8 +6,20 @@ from collections.abc import Sequence
 import pytest
 from asynctasq.drivers import BaseDriver, Delivery, Message, Outcome, Settlement
 from asynctasq.errors import BrokerUnavailable
+from asynctasq.testing.contract import ConnectionContract, NewDriver, SettleContract, WaitContract
+from asynctasq_redis import RedisDriver, RedisSettings
+from pydantic import SecretStr
 
 pytestmark = pytest.mark.anyio
+
+
+class TestSentinel(ConnectionContract, WaitContract, SettleContract):
+    """What depends on connections."""
+
+    @pytest.fixture
+    def new_driver(self, sentinel_url: str) -> NewDriver:
+        settings = RedisSettings(redis_url=SecretStr(sentinel_url))
+        return lambda: RedisDriver(settings)
 
 
 async def test_a_driver_follows_the_master(sentinel, driver_on) -> None:
@@ -28,9 +40,8 @@ async def test_a_driver_follows_the_master(sentinel, driver_on) -> None:
     await driver.disconnect()
 
 
-async def test_an_unknown_service_is_unavailable(sentinel, driver_on) -> None:
-    _, url = sentinel
-    driver = driver_on(url.replace("mymaster", "other"))
+async def test_an_unknown_service_is_unavailable(sentinel_url: str, driver_on) -> None:
+    driver = driver_on(sentinel_url.replace("mymaster", "other"))
     with pytest.raises(BrokerUnavailable, match="know no master"):
         await driver.connect()
 
