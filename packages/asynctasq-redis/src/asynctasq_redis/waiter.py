@@ -16,6 +16,7 @@ A waiter that is killed with a marker in its hand delays others by their own wai
 """
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -94,17 +95,18 @@ class Wait:
             raise
 
     async def _end(self, task: asyncio.Task[bool], seat: Seat) -> None:
-        for _ in range(UNBLOCK_TRIES):
-            if task.done():
-                return
-            if seat.client_id is None or not await self._unblock(seat):
-                break
+        tries = itertools.count()
+        while not task.done():
+            asked = next(tries) < UNBLOCK_TRIES and await self._unblock(seat)
+            if not asked and not task.done():
+                task.cancel()  # again and again: one may get lost while it connects
             await asyncio.wait([task], timeout=UNBLOCK_PAUSE)
-        task.cancel()
 
     async def _unblock(self, seat: Seat) -> bool:
+        if seat.client_id is None:
+            return False
         try:
-            await self._connections.unblock(seat.link, cast(int, seat.client_id))
+            await self._connections.unblock(seat.link, seat.client_id)
         except (RedisError, RedisClusterException, OSError):
             return False
         return True
