@@ -1,1 +1,112 @@
-"""AsyncTasQ: an async-first distributed task queue."""
+"""AsyncTasQ: an async-first distributed task queue.
+
+::
+
+    from asynctasq import run, task
+
+    @task
+    async def send_email(to: str) -> None: ...
+
+    async def main() -> None:
+        await send_email(to="a@b.c").dispatch()
+
+    run(main())
+"""
+
+from asynctasq.config import Config
+from asynctasq.core.client import close, dispatch_many, init
+from asynctasq.core.driver_factory import DriverFactory
+from asynctasq.core.worker import Worker
+from asynctasq.drivers import (
+    BaseDriver,
+    Delivery,
+    DriverSettings,
+    Limits,
+    Message,
+    Outcome,
+    Settlement,
+)
+from asynctasq.errors import (
+    AsyncTasQError,
+    BrokerError,
+    BrokerRejected,
+    BrokerUnavailable,
+    ConfigError,
+    DriverIncompatible,
+    DriverNotFound,
+    EnqueueFailed,
+    InvalidArguments,
+    LeaseLost,
+    SerializationError,
+    SignatureError,
+    TaskCancelled,
+    TaskError,
+    TaskNotFound,
+    TaskTimeout,
+    UnsupportedVersion,
+    WorkerDied,
+)
+from asynctasq.serialization import BaseSerializer, MsgpackSerializer, TypeHook
+from asynctasq.tasks import (
+    AsyncProcessTask,
+    AsyncTask,
+    BaseTask,
+    FunctionTask,
+    SyncProcessTask,
+    SyncTask,
+    TaskCall,
+    TaskContext,
+    TaskHandle,
+    current_context,
+    task,
+)
+from asynctasq.utils.loop import run
+
+__all__ = [
+    "AsyncProcessTask",
+    "AsyncTasQError",
+    "AsyncTask",
+    "BaseDriver",
+    "BaseSerializer",
+    "BaseTask",
+    "BrokerError",
+    "BrokerRejected",
+    "BrokerUnavailable",
+    "Config",
+    "ConfigError",
+    "Delivery",
+    "DriverFactory",
+    "DriverIncompatible",
+    "DriverNotFound",
+    "DriverSettings",
+    "EnqueueFailed",
+    "FunctionTask",
+    "InvalidArguments",
+    "LeaseLost",
+    "Limits",
+    "Message",
+    "MsgpackSerializer",
+    "Outcome",
+    "SerializationError",
+    "Settlement",
+    "SignatureError",
+    "SyncProcessTask",
+    "SyncTask",
+    "TaskCall",
+    "TaskCancelled",
+    "TaskContext",
+    "TaskError",
+    "TaskHandle",
+    "TaskNotFound",
+    "TaskTimeout",
+    "TypeHook",
+    "UnsupportedVersion",
+    "Worker",
+    "WorkerDied",
+    "close",
+    "current_context",
+    "dispatch_many",
+    "init",
+    "run",
+    "task",
+]

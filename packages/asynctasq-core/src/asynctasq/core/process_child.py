@@ -8,10 +8,11 @@ import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
+from typing import cast
 
 from asynctasq.config import Config
 from asynctasq.core.client import client, codec_of
@@ -19,7 +20,7 @@ from asynctasq.errors import TaskError, TaskNotFound
 from asynctasq.importing import importer
 from asynctasq.serialization.serializer import BaseSerializer
 from asynctasq.tasks.context import TaskContext, running_task
-from asynctasq.tasks.definition import TaskDefinition
+from asynctasq.tasks.definition import Runnable, TaskDefinition
 from asynctasq.tasks.naming import importable_module
 from asynctasq.tasks.registry import registry
 
@@ -71,9 +72,9 @@ def _run(job: Job, runner: asyncio.Runner, setup: Setup) -> Failure | None:
     token = running_task.set(lambda: job.context)
     try:
         runnable = _prepare(job, setup)
-        result = runnable.execute()
+        result: object = runnable.execute()
         if inspect.isawaitable(result):
-            runner.run(_await(result))
+            runner.run(_await(cast("Awaitable[object]", result)))
     except BaseException as error:  # noqa: BLE001 - a task may raise anything; the parent judges
         return Failure(_portable(error), traceback.format_exc())
     finally:
@@ -81,7 +82,7 @@ def _run(job: Job, runner: asyncio.Runner, setup: Setup) -> Failure | None:
     return None
 
 
-def _prepare(job: Job, setup: Setup):
+def _prepare(job: Job, setup: Setup) -> Runnable:
     envelope = codec_of(setup.config, setup.serializer).decode(job.body)
     return _find(envelope.task, job.origin).prepare(envelope.args, envelope.kwargs)
 
@@ -95,8 +96,8 @@ def _find(name: str, origin: str) -> TaskDefinition:
         return registry.find(name)
 
 
-async def _await(result):
-    return await result
+async def _await(result: Awaitable[object]) -> None:
+    await result
 
 
 def _portable(error: BaseException) -> BaseException:

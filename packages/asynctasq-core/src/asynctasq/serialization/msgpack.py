@@ -1,7 +1,7 @@
 """The default serializer: MessagePack, with the types of `hooks` as one extension type."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Self, cast
 
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
@@ -25,7 +25,11 @@ class MsgpackSerializer(BaseSerializer):
     """
 
     def __init__(self, *hooks: TypeHook) -> None:
+        self._own = hooks
         self._hooks = Hooks((*STANDARD_HOOKS, *hooks))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[TypeHook, ...]]:
+        return type(self), self._own  # travels to the processes of a pool
 
     def dumps(self, value: object) -> bytes:
         """The bytes of `value`; raises `SerializationError` for a type without a hook."""

@@ -1,0 +1,17 @@
+"""``python -m asynctasq`` is the ``asynctasq`` command, which another distribution brings."""
+
+import sys
+from importlib.metadata import entry_points
+
+
+def main() -> int:
+    """Run the command, or say what to install."""
+    for command in entry_points(group="console_scripts", name="asynctasq"):
+        run = command.load()
+        return run()
+    sys.stderr.write("the asynctasq command is not installed: pip install asynctasq\n")
+    return 2
+
+
+if __name__ == "__main__":  # a spawned process imports this file, too
+    sys.exit(main())

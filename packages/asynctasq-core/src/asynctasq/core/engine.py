@@ -1,0 +1,211 @@
+"""The parts of a running worker, and their order at its start and its end."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from asynctasq.config import Config
+from asynctasq.core.attempt import Attempt, Stop
+from asynctasq.core.client import codec_of
+from asynctasq.core.dispatcher import Dispatcher
+from asynctasq.core.executor import Executor
+from asynctasq.core.fetcher import Fetcher
+from asynctasq.core.heartbeat import Heartbeat
+from asynctasq.core.lease_keeper import LeaseKeeper
+from asynctasq.core.process_child import Setup
+from asynctasq.core.process_pool import ProcessPool
+from asynctasq.core.runners import Runners
+from asynctasq.core.settler import Settler
+from asynctasq.core.shutdown import Shutdown
+from asynctasq.core.slots import Slots
+from asynctasq.drivers.abilities import Inspector, WorkerInfo
+from asynctasq.drivers.base_driver import BaseDriver, Delivery, Outcome, Settlement
+from asynctasq.errors import BrokerUnavailable
+from asynctasq.events.stream import EventEmitter, EventStream
+from asynctasq.serialization.serializer import BaseSerializer
+from asynctasq.tasks.call import dispatcher_var
+from asynctasq.tasks.registry import TaskRegistry
+
+logger = logging.getLogger("asynctasq.worker")
+
+#: Seconds one fetch waits for a message; the broker ends the wait when there is one.
+IDLE_WAIT = 5.0
+#: The same in burst mode, where an empty queue is asked about its end.
+BURST_WAIT = 0.2
+#: Seconds a cancelled task has to clean up.
+CANCEL_PATIENCE = 2.0
+#: Seconds the last outcomes have to reach the broker.
+FLUSH_PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a worker was told; see `asynctasq.core.worker.Worker`."""
+
+    worker_id: str
+    queues: Sequence[str]
+    concurrency: int
+    max_tasks: int | None
+    serializer: BaseSerializer
+    heartbeat_interval: float
+    process_pool_size: int | None
+    process_pool_max_tasks_per_child: int | None
+    shutdown_timeout: float
+    lease: float
+    burst: bool
+    config: Config
+    emitters: Sequence[EventEmitter]
+    registry: TaskRegistry
+
+
+class Engine:
+    """Wires the parts of one run together. Enter it, and `run`."""
+
+    def __init__(self, driver: BaseDriver, plan: Plan) -> None:
+        self._driver = driver
+        self._plan = plan
+        self._started = time.monotonic()
+        self._slots = Slots(plan.concurrency, plan.max_tasks)
+        self._keeper = LeaseKeeper(driver, lease=plan.lease, on_lost=self._leases_lost)
+        self._settler = Settler(driver, self._settled)
+        self._runners = Runners(_make_pool(plan))
+        self._events = EventStream(plan.emitters)
+        self._heartbeat = Heartbeat(
+            driver, self._events, interval=plan.heartbeat_interval, info=self._info
+        )
+        codec = codec_of(plan.config, plan.serializer)
+        self._dispatcher = Dispatcher(driver, codec, plan.config)
+        self._executor = Executor(
+            registry=plan.registry,
+            codec=codec,
+            config=plan.config,
+            runners=self._runners,
+            events=self._events,
+            settle=self._settler.add,
+            ended=self._slots.leave,
+        )
+        self._fetcher = Fetcher(
+            driver,
+            plan.queues,
+            lease=plan.lease,
+            wait=BURST_WAIT if plan.burst else IDLE_WAIT,
+            capacity=self._capacity,
+            take=self._take,
+            finished=self._is_finished,
+        )
+
+    async def __aenter__(self) -> Self:
+        dispatcher_var.set(self._dispatcher)  # the tasks' own calls go to the same broker
+        self._keeper.start()
+        await self._events.__aenter__()
+        await self._heartbeat.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not await self._settler.flush(FLUSH_PATIENCE):
+            logger.error("the broker is away: outcomes are lost, their tasks will run again")
+        await self._heartbeat.stop()
+        await self._events.__aexit__(kind, error, trace)
+        await self._keeper.stop()
+        await self._runners.close()
+
+    async def run(self, shutdown: Shutdown) -> None:
+        """Fetch and run until there is no more to do or `shutdown` is requested; then drain."""
+        fetching = asyncio.create_task(self._fetcher.run(), name="asynctasq-fetcher")
+        requested = asyncio.create_task(shutdown.requested.wait())
+        try:
+            await asyncio.wait([fetching, requested], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            requested.cancel()
+            fetching.cancel()
+            await asyncio.wait([fetching, requested])
+            await self._drain(shutdown)
+        if not fetching.cancelled():
+            fetching.result()  # raises what ended it
+
+    async def _drain(self, shutdown: Shutdown) -> None:
+        """Give back what has not begun, wait for what runs, then give that back, too."""
+        await asyncio.sleep(0)  # a task that is cancelled before its first step would not notice
+        for attempt in self._slots:
+            if not attempt.begun:
+                attempt.cancel(Stop.SHUTDOWN)
+        forced = asyncio.create_task(shutdown.forced.wait())
+        empty = asyncio.create_task(self._slots.empty())
+        await asyncio.wait(
+            [forced, empty],
+            timeout=self._plan.shutdown_timeout,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        for attempt in self._slots:
+            attempt.cancel(Stop.SHUTDOWN)
+        await asyncio.wait([empty], timeout=CANCEL_PATIENCE)
+        for attempt in self._slots:  # it ignores its cancellation
+            logger.warning("%s does not end; given back while it runs", attempt.name)
+            self._settler.add(Settlement(attempt.delivery, Outcome.RELEASE))
+        forced.cancel()
+        empty.cancel()
+        await asyncio.wait([forced, empty])
+
+    def _take(self, delivery: Delivery) -> None:
+        attempt = Attempt(delivery, self._plan.worker_id)
+        self._keeper.hold(delivery)
+        self._slots.enter(attempt)
+        self._executor.start(attempt)
+
+    def _settled(self, delivery: Delivery) -> None:
+        self._keeper.drop(delivery)
+        if not self._settler.congested:
+            self._slots.changed()
+
+    def _leases_lost(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            attempt = self._slots.find(delivery)
+            if attempt is not None:  # else its outcome is on the way, and will be refused
+                self._keeper.drop(delivery)
+                attempt.cancel(Stop.LEASE_LOST)
+
+    async def _capacity(self) -> int:
+        while self._settler.congested:
+            await self._slots.change()
+        return await self._slots.room()
+
+    async def _is_finished(self) -> bool:
+        if not self._plan.burst or len(self._slots):
+            return False
+        await self._settler.flush(FLUSH_PATIENCE)
+        if not isinstance(self._driver, Inspector):
+            return True
+        try:
+            stats = await self._driver.queues()
+        except BrokerUnavailable:
+            return False
+        mine = [queue for queue in stats if queue.queue in self._plan.queues]
+        return not any(queue.ready + queue.delayed + queue.running for queue in mine)
+
+    def _info(self) -> WorkerInfo:
+        return WorkerInfo(
+            id=self._plan.worker_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=tuple(self._plan.queues),
+            concurrency=self._plan.concurrency,
+            running=len(self._slots),
+            done=self._slots.done,
+            uptime=time.monotonic() - self._started,
+        )
+
+
+def _make_pool(plan: Plan) -> ProcessPool:
+    setup = Setup(plan.config, plan.serializer, plan.config.imports)
+    return ProcessPool(plan.process_pool_size, plan.process_pool_max_tasks_per_child, setup)

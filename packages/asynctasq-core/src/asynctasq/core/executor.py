@@ -1,0 +1,232 @@
+"""From a delivery to its outcome: read it, run it, judge what came of it."""
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from asynctasq.config import Config
+from asynctasq.core.attempt import Attempt, Call, Stop
+from asynctasq.core.retry import NOT_KNOWN_YET, policy_for
+from asynctasq.core.runners import Runners
+from asynctasq.drivers.base_driver import Outcome, Settlement
+from asynctasq.errors import (
+    InvalidArguments,
+    SerializationError,
+    SignatureError,
+    TaskCancelled,
+    TaskNotFound,
+    UnsupportedVersion,
+    WorkerDied,
+)
+from asynctasq.events.records import TaskDied, TaskRetried, TaskStarted, TaskSucceeded
+from asynctasq.events.stream import EventStream
+from asynctasq.serialization.envelope import EnvelopeCodec
+from asynctasq.tasks.context import running_task
+from asynctasq.tasks.definition import Runnable
+from asynctasq.tasks.registry import TaskRegistry
+
+logger = logging.getLogger("asynctasq.worker")
+
+NOTE_LIMIT = 16_000
+
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+class Executor:
+    """Turns attempts into settlements.
+
+    Args:
+        settle: takes each outcome.
+        ended: called when an attempt no longer needs a slot, whatever came of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: TaskRegistry,
+        codec: EnvelopeCodec,
+        config: Config,
+        runners: Runners,
+        events: EventStream,
+        settle: Callable[[Settlement], None],
+        ended: Callable[[Attempt], None],
+    ) -> None:
+        self._registry = registry
+        self._codec = codec
+        self._config = config
+        self._runners = runners
+        self._events = events
+        self._settle = settle
+        self._ended = ended
+
+    def start(self, attempt: Attempt) -> None:
+        """Run an attempt in a task of its own."""
+        attempt.task = asyncio.get_running_loop().create_task(self._run(attempt))
+
+    async def _run(self, attempt: Attempt) -> None:
+        try:
+            settlement = await self._outcome(attempt)
+        except asyncio.CancelledError:  # before it began, or while its failure was handled
+            settlement = _interrupted(attempt)
+        finally:
+            self._ended(attempt)
+        if settlement is not None:
+            self._settle(settlement)
+
+    async def _outcome(self, attempt: Attempt) -> Settlement | None:
+        try:
+            call = self._read(attempt)
+        except (TaskNotFound, UnsupportedVersion, SignatureError) as error:
+            return self._not_readable_yet(attempt, error)
+        except SerializationError as error:
+            return self._dead(attempt, error)
+        attempt.call = call
+        running_task.set(attempt.context)
+        if attempt.delivery.attempt > call.policy.max_attempts:
+            return await self._give_up(attempt, call, _workers_died(attempt, call))
+        started = time.perf_counter()
+        try:
+            call.runnable = call.definition.prepare(call.envelope.args, call.envelope.kwargs)
+            self._emit(TaskStarted, attempt)
+            await self._runners.run(attempt, call, call.runnable)
+        except asyncio.CancelledError as error:
+            if attempt.stop is not None:
+                raise
+            return await self._failed(attempt, call, TaskCancelled(str(error)))
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit, too, is the task's failure
+            return await self._failed(attempt, call, error)
+        return self._done(attempt, time.perf_counter() - started)
+
+    def _read(self, attempt: Attempt) -> Call:
+        envelope = self._codec.decode(attempt.delivery.body)
+        definition = self._registry.find(envelope.task)
+        options = definition.options
+        timeout = envelope.timeout or options.timeout or self._config.default_timeout
+        return Call(envelope, definition, policy_for(options, envelope, self._config), timeout)
+
+    def _done(self, attempt: Attempt, duration: float) -> Settlement:
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("%s done in %.3f s", attempt.name, duration, extra=_fields(attempt))
+        self._emit(TaskSucceeded, attempt, duration=duration)
+        return Settlement(attempt.delivery, Outcome.DONE)
+
+    async def _failed(self, attempt: Attempt, call: Call, error: BaseException) -> Settlement:
+        allowed = call.policy.allows(attempt.delivery.attempt, error)
+        if allowed and self._wants_retry(attempt, call.runnable, error):
+            return self._retry(attempt, error, call.policy.next_delay(attempt.delivery.attempt))
+        return await self._give_up(attempt, call, error)
+
+    def _wants_retry(
+        self, attempt: Attempt, runnable: Runnable | None, error: BaseException
+    ) -> bool:
+        try:
+            return runnable is None or runnable.should_retry(error)
+        except Exception:  # the hook is the user's
+            logger.exception("%s: should_retry failed", attempt.name, extra=_fields(attempt))
+            return True
+
+    async def _give_up(self, attempt: Attempt, call: Call, error: BaseException) -> Settlement:
+        try:
+            runnable = call.runnable or call.definition.prepare(
+                call.envelope.args, call.envelope.kwargs
+            )
+            await self._runners.call_hook(call, runnable, error)
+        except InvalidArguments:  # it cannot even be made, so it has nothing to clean up
+            pass
+        except Exception:  # the hook is the user's
+            logger.exception("%s: failed() failed", attempt.name, extra=_fields(attempt))
+        return self._dead(attempt, error)
+
+    def _not_readable_yet(self, attempt: Attempt, error: Exception) -> Settlement:
+        if NOT_KNOWN_YET.allows(attempt.delivery.attempt, error):
+            delay = NOT_KNOWN_YET.next_delay(attempt.delivery.attempt)
+            return self._retry(attempt, error, delay)
+        return self._dead(attempt, error)
+
+    def _retry(self, attempt: Attempt, error: BaseException, delay: float) -> Settlement:
+        text = _one_line(error)
+        logger.warning(
+            "%s failed, again in %.1f s: %s", attempt.name, delay, text,
+            extra=_fields(attempt), exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
+        )  # fmt: skip
+        self._emit(TaskRetried, attempt, error=text, delay=delay)
+        return Settlement(attempt.delivery, Outcome.RETRY, delay)
+
+    def _dead(self, attempt: Attempt, error: BaseException) -> Settlement:
+        text = _one_line(error)
+        show = _for_people(error) if attempt.call else None
+        logger.error("%s is dead: %s", attempt.name, text, extra=_fields(attempt), exc_info=show)
+        self._emit(TaskDied, attempt, error=text)
+        return Settlement(attempt.delivery, Outcome.DEAD, note=_note(error))
+
+    def _emit(self, record: type, attempt: Attempt, **more: object) -> None:
+        if self._events:
+            self._events.emit(
+                lambda: record(
+                    time=time.time(),
+                    worker_id=attempt.worker_id,
+                    task_id=attempt.delivery.id,
+                    name=attempt.name,
+                    queue=attempt.delivery.queue,
+                    attempt=attempt.delivery.attempt,
+                    **more,
+                )
+            )
+
+
+def _interrupted(attempt: Attempt) -> Settlement | None:
+    """What becomes of an attempt that was cancelled by the worker."""
+    if attempt.stop is Stop.LEASE_LOST:
+        logger.warning(
+            "%s cancelled: its lease was lost, another worker has it",
+            attempt.name, extra=_fields(attempt),
+        )  # fmt: skip
+        return None
+    logger.info("%s given back", attempt.name, extra=_fields(attempt))
+    return Settlement(attempt.delivery, Outcome.RELEASE)
+
+
+def _workers_died(attempt: Attempt, call: Call) -> WorkerDied:
+    return WorkerDied(
+        f"delivered {attempt.delivery.attempt} times, allowed are {call.policy.max_attempts} "
+        "attempts: its workers died, or lost their leases, while it ran"
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error).strip().split("\n", 1)[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _note(error: BaseException) -> str:
+    """The error with its traceback, the innermost frames kept if it is long."""
+    text = "".join(traceback.format_exception(*_for_people(error)))
+    if len(text) > NOTE_LIMIT:
+        text = f"[…]{text[-NOTE_LIMIT:]}"
+    return f"{_one_line(error)}\n\n{text}"
+
+
+def _for_people(
+    error: BaseException,
+) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    """The error and its traceback without the engine's frames, which start every one."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        trace = trace.tb_next
+    return type(error), error, trace
+
+
+def _fields(attempt: Attempt) -> dict[str, object]:
+    delivery = attempt.delivery
+    return {
+        "task_id": delivery.id,
+        "task_name": attempt.name,
+        "queue": delivery.queue,
+        "attempt": delivery.attempt,
+    }

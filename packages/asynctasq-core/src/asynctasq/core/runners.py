@@ -1,0 +1,91 @@
+"""Runs a call where its mode says: on the event loop, in a thread or in a process."""
+
+import asyncio
+import contextvars
+import inspect
+import logging
+from collections.abc import Awaitable
+from typing import cast
+
+from asynctasq.core.attempt import Attempt, Call
+from asynctasq.core.process_child import Job
+from asynctasq.core.process_pool import ProcessPool
+from asynctasq.core.threads import TaskThreads
+from asynctasq.errors import TaskTimeout
+from asynctasq.tasks.definition import Mode, Runnable
+
+logger = logging.getLogger("asynctasq.worker")
+
+
+class Runners:
+    """The three ways to run a call. Each raises what the task raises, or `TaskTimeout`."""
+
+    def __init__(self, pool: ProcessPool) -> None:
+        self._pool = pool
+        self._threads = TaskThreads()
+
+    async def run(self, attempt: Attempt, call: Call, runnable: Runnable) -> None:
+        """Run an attempt to its end."""
+        if call.definition.mode is Mode.PROCESS:
+            await self._in_process(attempt, call)
+            return
+        attempt.begun = True
+        if call.definition.mode is Mode.LOOP:
+            await _on_loop(runnable, call.timeout)
+        else:
+            await self._in_thread(attempt, call, runnable)
+
+    async def call_hook(self, call: Call, runnable: Runnable, error: BaseException) -> None:
+        """Call a task's `failed`, in a thread unless the task is asynchronous."""
+        if inspect.iscoroutinefunction(runnable.failed) or call.definition.mode is Mode.LOOP:
+            result = runnable.failed(error)
+        else:
+            context = contextvars.copy_context()
+            result = await self._threads.run(lambda: context.run(runnable.failed, error))
+        if inspect.isawaitable(result):
+            await result
+
+    async def close(self) -> None:
+        """End idle threads and processes."""
+        self._threads.close()
+        await self._pool.close()
+
+    async def _in_thread(self, attempt: Attempt, call: Call, runnable: Runnable) -> None:
+        context = contextvars.copy_context()
+        limit = asyncio.timeout(call.timeout)
+        try:
+            async with limit:
+                result = await self._threads.run(lambda: context.run(runnable.execute))
+                if inspect.isawaitable(result):  # a function that returns a coroutine
+                    await cast("Awaitable[object]", result)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            logger.warning(
+                "%s id=%s timed out, but a thread cannot be stopped: it goes on by itself; "
+                "use process=True where that matters",
+                attempt.name, attempt.delivery.id,
+            )  # fmt: skip
+            raise TaskTimeout(f"longer than {call.timeout:g} s") from None
+
+    async def _in_process(self, attempt: Attempt, call: Call) -> None:
+        def begun() -> None:
+            attempt.begun = True
+
+        job = Job(attempt.delivery.body, call.definition.origin, attempt.context())
+        await self._pool.run(job, call.timeout, begun)
+
+
+async def _on_loop(runnable: Runnable, timeout: float | None) -> None:
+    work = cast("Awaitable[object]", runnable.execute())
+    if timeout is None:
+        await work
+        return
+    limit = asyncio.timeout(timeout)
+    try:
+        async with limit:
+            await work
+    except TimeoutError:
+        if not limit.expired():  # the task's own
+            raise
+        raise TaskTimeout(f"longer than {timeout:g} s") from None

@@ -1,0 +1,86 @@
+"""Brings outcomes to the broker, in batches, for as long as it takes."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from asynctasq.core.backoff import Backoff
+from asynctasq.core.group_commit import GroupCommit
+from asynctasq.drivers.base_driver import BaseDriver, Delivery, Settlement
+from asynctasq.errors import BrokerRejected, BrokerUnavailable
+
+logger = logging.getLogger("asynctasq.worker")
+
+BATCH = 1000
+
+
+class Settler:
+    """Settles what it is given; an outcome waits here while the broker is away.
+
+    Args:
+        on_settled: called with each delivery that needs no lease any more.
+    """
+
+    def __init__(self, driver: BaseDriver, on_settled: Callable[[Delivery], None]) -> None:
+        self._driver = driver
+        self._on_settled = on_settled
+        self._backoff = Backoff()
+        self._outcomes: GroupCommit[Settlement] = GroupCommit(self._settle, limit=BATCH)
+
+    @property
+    def congested(self) -> bool:
+        """Whether so many outcomes wait that no more tasks should be taken."""
+        return len(self._outcomes) >= BATCH
+
+    def add(self, settlement: Settlement) -> None:
+        """Settle with the next batch."""
+        self._outcomes.add(settlement)
+
+    async def flush(self, timeout: float) -> bool:
+        """Settle all that waits; give up after `timeout` seconds and return False."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._outcomes.flush()
+        except TimeoutError:
+            await self._outcomes.stop()
+            return False
+        return True
+
+    async def _settle(self, settlements: Sequence[Settlement]) -> None:
+        while True:
+            try:
+                lost = await self._driver.settle(settlements)
+            except BrokerUnavailable as error:
+                if not self._backoff:
+                    logger.warning("outcomes wait: %s", error)
+                await asyncio.sleep(self._backoff.next())
+            except BrokerRejected as error:
+                await self._settle_rejected(settlements, error)
+                break
+            else:
+                self._report(lost)
+                break
+        self._backoff.reset()
+        for settlement in settlements:
+            self._on_settled(settlement.delivery)
+
+    async def _settle_rejected(
+        self, settlements: Sequence[Settlement], error: BrokerRejected
+    ) -> None:
+        """Find out whose fault it was, so that the others are settled."""
+        if len(settlements) == 1:
+            delivery = settlements[0].delivery
+            logger.error(
+                "outcome of %s on %s refused, it will run again: %s",
+                delivery.id, delivery.queue, error,
+            )  # fmt: skip
+            return
+        for settlement in settlements:
+            await self._settle([settlement])
+
+    def _report(self, lost: Sequence[Delivery]) -> None:
+        for delivery in lost:
+            logger.warning(
+                "outcome of %s on %s discarded: another worker had taken it over",
+                delivery.id, delivery.queue,
+            )  # fmt: skip

@@ -1,0 +1,72 @@
+"""The attempts under way: at most so many at once, and in batch mode so many in all."""
+
+import asyncio
+from collections.abc import Iterator
+
+from asynctasq.core.attempt import Attempt
+
+
+class Slots:
+    """Counts attempts in and out, and lets a fetcher wait for room.
+
+    Args:
+        size: attempts at once.
+        budget: attempts in all; those that never ran a task do not count. None for no end.
+    """
+
+    def __init__(self, size: int, budget: int | None) -> None:
+        self._size = size
+        self._budget = budget
+        self._attempts: dict[int, Attempt] = {}
+        self._changed: asyncio.Future[None] | None = None
+        self.done = 0
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def __iter__(self) -> Iterator[Attempt]:
+        return iter(list(self._attempts.values()))
+
+    def enter(self, attempt: Attempt) -> None:
+        """Take a slot."""
+        self._attempts[id(attempt.delivery)] = attempt
+        if self._budget is not None:
+            self._budget -= 1
+
+    def leave(self, attempt: Attempt) -> None:
+        """Free a slot."""
+        del self._attempts[id(attempt.delivery)]
+        if attempt.begun:
+            self.done += 1
+        elif self._budget is not None:
+            self._budget += 1
+        self.changed()
+
+    def find(self, delivery: object) -> Attempt | None:
+        """The attempt at this delivery, if it is under way."""
+        return self._attempts.get(id(delivery))
+
+    def changed(self) -> None:
+        """Let whoever waits look again."""
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+
+    async def room(self) -> int:
+        """How many may enter now; waits until it is one. 0 when the budget is spent."""
+        while True:
+            free = self._size - len(self._attempts)
+            if self._budget is not None:
+                free = min(free, self._budget)
+            if free > 0 or (not self._attempts and self._budget is not None):
+                return free
+            await self.change()
+
+    async def change(self) -> None:
+        """Wait until a slot was freed, or `changed` was called."""
+        self._changed = asyncio.get_running_loop().create_future()
+        await self._changed
+
+    async def empty(self) -> None:
+        """Wait until nothing is under way."""
+        while self._attempts:
+            await self.change()

@@ -1,0 +1,153 @@
+"""The worker: takes messages from a driver, runs their tasks and settles them.
+
+::
+
+    fetcher ──dequeue──▶ slots ──▶ executor ──outcome──▶ settler ──settle──▶ broker
+                           ▲                                │
+                           └───────── slot freed ───────────┘
+    lease_keeper: every lease/3, extend everything held; cancel what was lost
+"""
+
+import asyncio
+import os
+import socket
+import uuid
+from collections.abc import Sequence
+
+from asynctasq.config import Config
+from asynctasq.core.client import client
+from asynctasq.core.engine import Engine, Plan
+from asynctasq.core.shutdown import Shutdown
+from asynctasq.drivers.base_driver import BaseDriver
+from asynctasq.errors import ConfigError, TaskError
+from asynctasq.events.stream import EventEmitter
+from asynctasq.serialization.serializer import BaseSerializer
+from asynctasq.tasks.options import check_number, check_queue
+from asynctasq.tasks.registry import TaskRegistry, registry
+
+
+class Worker:
+    """Runs tasks until it is stopped.
+
+    Args:
+        queue_driver: where messages are; connected and disconnected by the worker, too.
+        queues: first listed, first served; every queue is asked before the first is asked again.
+        concurrency: tasks at once.
+        max_tasks: end after exactly so many tasks; None to run until stopped.
+        serializer: reads messages; what `asynctasq.init` was given, or MessagePack.
+        worker_id: made of host and process id if None.
+        heartbeat_interval: seconds between heartbeats, to the broker's registry and as events.
+        process_pool_size: processes for tasks with ``process=True``; as configured if None.
+        process_pool_max_tasks_per_child: a process is replaced after so many tasks.
+        shutdown_timeout: seconds that running tasks have to finish when the worker is stopped;
+            then they are cancelled and given back.
+        lease: seconds after which others take over what a dead worker held. A living worker
+            extends its leases, so this limits no task's length.
+        burst: end when the queues are empty and nothing is delayed or running.
+        handle_signals: stop on SIGTERM and SIGINT, if started on the main thread.
+        config: defaults for tasks; what `asynctasq.init` was given, or the environment's.
+        emitters: who is told what happens; see `asynctasq.events`.
+        registry: the tasks it knows.
+
+    Raises:
+        ConfigError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        queue_driver: BaseDriver,
+        queues: Sequence[str] = ("default",),
+        concurrency: int = 10,
+        max_tasks: int | None = None,
+        serializer: BaseSerializer | None = None,
+        worker_id: str | None = None,
+        heartbeat_interval: float = 60.0,
+        process_pool_size: int | None = None,
+        process_pool_max_tasks_per_child: int | None = None,
+        *,
+        shutdown_timeout: float = 25.0,
+        lease: float = 30.0,
+        burst: bool = False,
+        handle_signals: bool = True,
+        config: Config | None = None,
+        emitters: Sequence[EventEmitter] = (),
+        registry: TaskRegistry = registry,
+    ) -> None:
+        check_number("max_tasks", max_tasks, at_least=1)
+        check_number("concurrency", concurrency, at_least=1)
+        check_number("heartbeat_interval", heartbeat_interval, above=0)
+        check_number("process_pool_size", process_pool_size, at_least=1)
+        check_number(
+            "process_pool_max_tasks_per_child", process_pool_max_tasks_per_child, at_least=1
+        )
+        check_number("shutdown_timeout", shutdown_timeout, at_least=0)
+        check_number("lease", lease, at_least=1)
+        config = config or client.config
+        self._driver = queue_driver
+        self._handle_signals = handle_signals
+        self._shutdown: Shutdown | None = None
+        self._ended = asyncio.Event()
+        self.id = worker_id or _make_id()
+        self._plan = Plan(
+            worker_id=self.id,
+            queues=_checked_queues(queues),
+            concurrency=concurrency,
+            max_tasks=max_tasks,
+            serializer=serializer or client.serializer,
+            heartbeat_interval=heartbeat_interval,
+            process_pool_size=process_pool_size or config.process_pool_size,
+            process_pool_max_tasks_per_child=(
+                process_pool_max_tasks_per_child or config.process_pool_max_tasks_per_child
+            ),
+            shutdown_timeout=shutdown_timeout,
+            lease=lease,
+            burst=burst,
+            config=config,
+            emitters=emitters,
+            registry=registry,
+        )
+
+    async def start(self) -> None:
+        """Run until stopped, by a signal or `stop`, or until there is no more to do.
+
+        Raises:
+            BrokerUnavailable, BrokerRejected: the broker cannot be used at the start; once it
+                runs, a worker waits for its broker however long it is away.
+            TaskError: the worker runs already.
+        """
+        if self._shutdown is not None:
+            raise TaskError("this worker runs already")
+        self._shutdown = shutdown = Shutdown()
+        self._ended.clear()
+        try:
+            await self._driver.connect()
+            async with Engine(self._driver, self._plan) as engine:
+                if self._handle_signals:
+                    with shutdown.on_signals():
+                        await engine.run(shutdown)
+                else:
+                    await engine.run(shutdown)
+        finally:
+            await self._driver.disconnect()
+            self._shutdown = None
+            self._ended.set()
+
+    async def stop(self) -> None:
+        """Stop in order, as SIGTERM does, and wait for the end; does nothing if not running."""
+        if self._shutdown is not None:
+            self._shutdown.request("stop()")
+            await self._ended.wait()
+
+
+def _checked_queues(queues: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(queues, str):
+        raise ConfigError("queues must be a list of names, not one string")
+    for queue in queues:
+        check_queue(queue)
+    if not queues:
+        raise ConfigError("a worker needs at least one queue")
+    return tuple(dict.fromkeys(queues))
+
+
+def _make_id() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"

@@ -1,0 +1,96 @@
+"""Carries events to emitters without ever making the worker wait."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from asynctasq.events.records import Event
+
+logger = logging.getLogger("asynctasq.events")
+
+CAPACITY = 10_000
+
+
+class EventEmitter(Protocol):
+    """Sends events somewhere. What it raises is logged; how long it takes hurts nobody."""
+
+    async def emit(self, event: Event) -> None:
+        """Send one event."""
+        ...
+
+
+class EventStream:
+    """A bounded buffer for each emitter, which drops the oldest event when it is full.
+
+    False when nobody listens: then an event need not even be made.
+    """
+
+    def __init__(self, emitters: Sequence[EventEmitter]) -> None:
+        self._feeds = [_Feed(emitter) for emitter in emitters]
+
+    def __bool__(self) -> bool:
+        return bool(self._feeds)
+
+    def emit(self, make: Callable[[], Event]) -> None:
+        """Hand an event to all emitters, if there are any."""
+        if self._feeds:
+            event = make()
+            for feed in self._feeds:
+                feed.put(event)
+
+    async def __aenter__(self) -> Self:
+        for feed in self._feeds:
+            feed.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        await asyncio.gather(*(feed.close() for feed in self._feeds))
+
+
+class _Feed:
+    def __init__(self, emitter: EventEmitter) -> None:
+        self._emitter = emitter
+        self._events: deque[Event] = deque(maxlen=CAPACITY)
+        self._filled = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, event: Event) -> None:
+        self._events.append(event)
+        self._filled.set()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="asynctasq-events")
+
+    async def close(self, patience: float = 2.0) -> None:
+        """Give the emitter a moment for what is left, then end."""
+        if self._task is None:
+            return
+        try:
+            async with asyncio.timeout(patience):
+                while self._events:
+                    await self._send(self._events.popleft())
+        except TimeoutError:
+            logger.warning("%d events were not emitted in time", len(self._events))
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            while self._events:
+                await self._send(self._events.popleft())
+
+    async def _send(self, event: Event) -> None:
+        try:
+            await self._emitter.emit(event)
+        except Exception:  # an emitter is the user's, and must not touch tasks
+            logger.warning("%r failed", self._emitter, exc_info=True)
