@@ -12,10 +12,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from asynctasq_redis import RedisDriver, RedisSettings
 from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import RedisError
+
+from asynctasq_redis import RedisDriver, RedisSettings
 
 #: Seconds after which a server that does not come up, or a state that does not come, is missing.
 PATIENCE = 20.0

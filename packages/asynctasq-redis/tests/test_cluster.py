@@ -1,6 +1,8 @@
 """The contract on a Cluster of three nodes."""
 
 import pytest
+from pydantic import SecretStr
+
 from asynctasq.testing.contract import (
     DriverContract,
     InspectorContract,
@@ -8,7 +10,6 @@ from asynctasq.testing.contract import (
     WorkersContract,
 )
 from asynctasq_redis import RedisDriver, RedisSettings
-from pydantic import SecretStr
 
 
 class TestCluster(DriverContract, InspectorContract, WorkersContract):

@@ -1,6 +1,7 @@
 """The driver seam's contract on a server."""
 
 import pytest
+
 from asynctasq.testing.contract import (
     DriverContract,
     InspectorContract,

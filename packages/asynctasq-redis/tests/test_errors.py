@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+
 from asynctasq.drivers import Message, Outcome, Settlement
 from asynctasq.errors import BrokerRejected, BrokerUnavailable
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from asynctasq.drivers import Message, Outcome, Settlement
 from asynctasq.errors import BrokerUnavailable
 

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from pydantic import SecretStr
+
 from asynctasq.drivers import BaseDriver, Delivery, Message, Outcome, Settlement
 from asynctasq.errors import BrokerUnavailable
 from asynctasq.testing.contract import ConnectionContract, NewDriver, SettleContract, WaitContract
 from asynctasq_redis import RedisDriver, RedisSettings
-from pydantic import SecretStr
 
 pytestmark = pytest.mark.anyio
 

@@ -1,9 +1,10 @@
 """What settings are taken, refused and shown."""
 
 import pytest
+from pydantic import SecretStr
+
 from asynctasq.errors import ConfigError
 from asynctasq_redis import RedisSettings
-from pydantic import SecretStr
 
 SECRET = "s3cret-pa55"
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+
 from asynctasq.drivers import Message, Outcome, Settlement, State
 
 pytestmark = pytest.mark.anyio

@@ -4,6 +4,7 @@ import sys
 from uuid import uuid4
 
 import pytest
+
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.testing.contract import Contract, NewDriver
 from asynctasq.testing.faults import FAULTS, ContractTest

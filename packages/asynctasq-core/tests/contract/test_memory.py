@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import pytest
+
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.testing.contract import (
     DriverContract,

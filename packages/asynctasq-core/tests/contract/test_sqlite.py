@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from asynctasq.drivers.sqlite import SQLiteDriver, SQLiteSettings
 from asynctasq.testing.contract import (
     DriverContract,

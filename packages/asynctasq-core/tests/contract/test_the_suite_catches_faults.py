@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
 from asynctasq.drivers.memory import MemoryDriver
 from asynctasq.testing.contract import DriverContract, InspectorContract, WorkersContract
 from asynctasq.testing.faults import FAULTS

@@ -1,6 +1,7 @@
 """The contract of a broker that does not answer, on a driver that has none."""
 
 import pytest
+
 from asynctasq.drivers.memory import MemoryDriver
 from asynctasq.errors import BrokerUnavailable
 from asynctasq.testing.contract import NewDriver, UnreachableContract

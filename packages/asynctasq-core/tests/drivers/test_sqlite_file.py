@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from asynctasq.config import Config
 from asynctasq.drivers import Message
 from asynctasq.drivers.sqlite import SQLiteDriver, SQLiteSettings, opening

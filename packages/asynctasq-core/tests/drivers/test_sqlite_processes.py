@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from asynctasq.drivers import Message
 from asynctasq.drivers.sqlite import SQLiteDriver, SQLiteSettings
 from asynctasq.drivers.sqlite import driver as driver_module

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
 from asynctasq.drivers import Message
 from asynctasq.drivers.sqlite import SQLiteDriver, SQLiteSettings, opening, store
 from asynctasq.drivers.sqlite.database import Database

@@ -8,7 +8,6 @@ from typing import ClassVar, cast
 
 from asynctasq.drivers import BaseDriver, Delivery, DriverSettings, Limits, Message, Settlement
 from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable, EnqueueFailed
-
 from asynctasq_redis.fetch import Fetch, Request
 from asynctasq_redis.inspector import RedisInspector
 from asynctasq_redis.messages import enqueue_calls, extend_calls, microseconds, settle_calls

@@ -3,7 +3,6 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     AskError,
@@ -21,6 +20,8 @@ from redis.exceptions import (
     TimeoutError,
     TryAgainError,
 )
+
+from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 
 #: Refusals that end: a load, a fail-over, a slot that moves, a full disk, a script that runs on.
 _PASSING = (

@@ -7,7 +7,6 @@ from typing import cast
 
 from asynctasq.drivers import Delivery, Outcome, Settlement
 from asynctasq.errors import BrokerUnavailable
-
 from asynctasq_redis.errors import translate_errors
 from asynctasq_redis.messages import delivered, settle_calls
 from asynctasq_redis.scripts import Call

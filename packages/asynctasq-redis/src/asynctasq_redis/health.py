@@ -3,9 +3,9 @@
 import logging
 from typing import cast
 
-from asynctasq.errors import BrokerRejected
 from redis.exceptions import ResponseError
 
+from asynctasq.errors import BrokerRejected
 from asynctasq_redis.connection import Connections
 from asynctasq_redis.pool import exchange
 

@@ -5,7 +5,6 @@ from typing import cast
 
 from asynctasq.drivers import QueueStats, State, StoredMessage
 from asynctasq.errors import BrokerRejected
-
 from asynctasq_redis.messages import STAMP, chunks
 from asynctasq_redis.scripts import Argument, Call, Plain
 from asynctasq_redis.session import Session

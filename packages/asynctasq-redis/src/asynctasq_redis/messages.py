@@ -8,7 +8,6 @@ from typing import TypeVar, cast
 
 from asynctasq.drivers import Delivery, Message, Outcome, Settlement
 from asynctasq.errors import BrokerRejected
-
 from asynctasq_redis.keys import Keys
 from asynctasq_redis.scripts import Argument, Call
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from itertools import count
 from secrets import token_hex
 
-from asynctasq.errors import BrokerUnavailable
 from redis.exceptions import RedisClusterException, RedisError
 
+from asynctasq.errors import BrokerUnavailable
 from asynctasq_redis.connection import connections
 from asynctasq_redis.errors import translate_errors, translated
 from asynctasq_redis.health import check_server

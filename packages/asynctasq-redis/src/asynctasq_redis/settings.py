@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
-from asynctasq.drivers import DriverSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from asynctasq.drivers import DriverSettings
 from asynctasq_redis.url import Target, parse_url
 
 

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from asynctasq.drivers import WorkerInfo
-
 from asynctasq_redis.messages import microseconds
 from asynctasq_redis.scripts import Call, Plain
 from asynctasq_redis.session import Session

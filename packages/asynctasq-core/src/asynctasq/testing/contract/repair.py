@@ -1,4 +1,3 @@
-# ruff: noqa: D102 - a test's name is its documentation
 """What `Inspector.requeue`, `Inspector.delete` and `Inspector.purge` promise."""
 
 import asyncio

@@ -1,4 +1,3 @@
-# ruff: noqa: D102 - a test's name is its documentation
 """What `BaseDriver.connect` promises when nobody answers."""
 
 import asyncio

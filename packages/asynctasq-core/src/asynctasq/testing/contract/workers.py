@@ -1,4 +1,3 @@
-# ruff: noqa: D102 - a test's name is its documentation
 """What the `Workers` ability promises."""
 
 import asyncio
