@@ -1,0 +1,64 @@
+"""How a worker's log reads: lines for people, or JSON objects for machines."""
+
+import json
+import logging
+import sys
+import time
+
+from asynctasq.tasks.context import current_context, running_task
+
+_FIELDS = ("task_name", "task_id", "queue", "attempt")
+
+
+class TaskFields(logging.Filter):
+    """Gives every record that is logged inside a task the task's name and id."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add what is missing; let everything pass."""
+        if not hasattr(record, "task_id") and running_task.get(None) is not None:
+            context = current_context()
+            record.task_name, record.task_id = context.name, context.id
+            record.queue, record.attempt = context.queue, context.attempt
+        return True
+
+
+class TextFormatter(logging.Formatter):
+    """``12:00:01 INFO  message id=… queue=… attempt=…``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and a traceback if there is one."""
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        line = f"{clock} {record.levelname:<7} {record.getMessage()}"
+        if hasattr(record, "task_id"):
+            values = vars(record)
+            line += f" id={values['task_id']} queue={values['queue']} attempt={values['attempt']}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as an object."""
+        entry: dict[str, object] = {
+            "time": record.created,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entry |= {name: vars(record)[name] for name in _FIELDS if hasattr(record, name)}
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
+
+
+def configure_logging(level: str, log_format: str) -> None:
+    """Log to standard error: ours and the application's at `level`, libraries' from warning on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    handler.addFilter(TaskFields())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for library in ("asyncio", "redis"):
+        logging.getLogger(library).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -1,0 +1,47 @@
+"""What commands print: tables for people, JSON for machines; control characters are escaped."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import rich_click as click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def print_rows(
+    rows: Sequence[dict[str, Any]], *, as_json: bool, title: str = "", empty: str = "nothing there"
+) -> None:
+    """Print objects: as a JSON list, or as a table with a column for each key."""
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        click.echo(empty)
+    else:
+        table = Table(title=title or None, title_justify="left")
+        for key, value in rows[0].items():
+            table.add_column(key, justify="right" if isinstance(value, (int, float)) else "left")
+        for row in rows:
+            table.add_row(*(Text(printable(value)) for value in row.values()))
+        console().print(table)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON on standard output."""
+    click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=True))
+
+
+def printable(value: object) -> str:
+    """A value as text that cannot steer a terminal."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(value))
+
+
+def console() -> Console:
+    """Standard output; not cut to a width where nobody looks."""
+    return Console() if sys.stdout.isatty() else Console(width=200)

@@ -1,0 +1,55 @@
+"""``--reload``: restarts the worker when a source file changes. For development."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import rich_click as click
+
+PAUSE = 0.5
+PATIENCE = 10.0
+SKIPPED = {"node_modules", "__pycache__", "venv", "site-packages"}
+
+
+def reload_worker() -> int:
+    """Run this command line without ``--reload``, again after each change; returns a code."""
+    command = [sys.executable, "-m", "asynctasq", *(w for w in sys.argv[1:] if w != "--reload")]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    while True:
+        before = _snapshot()
+        process = subprocess.Popen(command, start_new_session=True)
+        try:
+            while _snapshot() == before:
+                time.sleep(PAUSE)
+        finally:
+            _end(process)
+        click.echo("a source file changed: starting again", err=True)
+
+
+def _snapshot() -> dict[str, float]:
+    found: dict[str, float] = {}
+    for path in _sources(Path.cwd()):
+        try:
+            found[str(path)] = path.stat().st_mtime
+        except OSError:  # removed since it was listed
+            continue
+    return found
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in SKIPPED]
+        yield from (Path(folder) / name for name in files if name.endswith(".py"))
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
