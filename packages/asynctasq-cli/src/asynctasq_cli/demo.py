@@ -18,13 +18,6 @@ from rich.table import Table
 from asynctasq import Config, DriverFactory, TaskCall, Worker, dispatch_many, init, run
 from asynctasq.events import Event, TaskDied, TaskEvent, TaskRetried, TaskSucceeded
 from asynctasq_cli.broker import connected, inspector
-from asynctasq_cli.demo_tasks import (
-    CallFlakyService,
-    ImportBrokenFile,
-    count_primes,
-    resize_image,
-    send_email,
-)
 
 EMAILS, IMAGES, PRIMES, FLAKY, BROKEN = 200, 100, 8, 40, 6
 
@@ -89,12 +82,14 @@ async def _demo(config: Config) -> int:
 
 
 def _calls() -> Sequence[TaskCall[object]]:
+    from asynctasq_cli import demo_tasks as tasks  # not among the tasks of other workers
+
     return [
-        *(count_primes(20_000) for _ in range(PRIMES)),
-        *(send_email(to=f"user{n}@example.org") for n in range(EMAILS)),
-        *(resize_image(image_id=n) for n in range(IMAGES)),
-        *(CallFlakyService(number=n).call() for n in range(FLAKY)),
-        *(ImportBrokenFile(path=f"{n}.txt").call() for n in range(BROKEN)),
+        *(tasks.count_primes(20_000) for _ in range(PRIMES)),
+        *(tasks.send_email(to=f"user{n}@example.org") for n in range(EMAILS)),
+        *(tasks.resize_image(image_id=n) for n in range(IMAGES)),
+        *(tasks.CallFlakyService(number=n).call() for n in range(FLAKY)),
+        *(tasks.ImportBrokenFile(path=f"{n}.txt").call() for n in range(BROKEN)),
     ]
 
 

@@ -40,7 +40,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]  # wherever it stands
     try:
         result = cli.main(words, prog_name="asynctasq", standalone_mode=False)
-    except click.exceptions.NoSuchOption as error:
+    except click.NoSuchOption as error:
         return _fail(options.unknown_option(error.option_name) or error.format_message(), 2)
     except click.ClickException as error:
         return _fail(error.format_message(), error.exit_code)

@@ -88,16 +88,16 @@ def _flags(names: typing.Iterable[str]) -> list[str]:
     return [f"--{name.replace('_', '-')}" for name in names]
 
 
-def _click_type(annotation: Any) -> click.ParamType:
+def _click_type(annotation: Any) -> type:
     kinds = _flatten(annotation)
     if int in kinds:
-        return click.INT
-    return click.FLOAT if float in kinds else click.STRING
+        return int
+    return float if float in kinds else str
 
 
-def _flatten(annotation: Any) -> set[Any]:
+def _flatten(annotation: Any) -> set[object]:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return set().union(*(_flatten(part) for part in typing.get_args(annotation)))
+        return {kind for part in typing.get_args(annotation) for kind in _flatten(part)}
     if typing.get_origin(annotation) is typing.Annotated:
         return _flatten(typing.get_args(annotation)[0])
     return {annotation}
@@ -105,6 +105,6 @@ def _flatten(annotation: Any) -> set[Any]:
 
 def _metavar(name: str, field: FieldInfo) -> str:
     kind = _click_type(field.annotation)
-    if kind is click.STRING:
+    if kind is str:
         return name.rpartition("_")[2].upper()
-    return "N" if kind is click.INT else "SECONDS"
+    return "N" if kind is int else "SECONDS"

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import rich_click as click
 
@@ -18,7 +19,7 @@ SKIPPED = {"node_modules", "__pycache__", "venv", "site-packages"}
 def reload_worker() -> int:
     """Run this command line without ``--reload``, again after each change; returns a code."""
     command = [sys.executable, "-m", "asynctasq", *(w for w in sys.argv[1:] if w != "--reload")]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _exit)
     while True:
         before = _snapshot()
         process = subprocess.Popen(command, start_new_session=True)
@@ -28,6 +29,10 @@ def reload_worker() -> int:
         finally:
             _end(process)
         click.echo("a source file changed: starting again", err=True)
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _snapshot() -> dict[str, float]:

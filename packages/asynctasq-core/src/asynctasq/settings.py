@@ -108,6 +108,7 @@ def _masked(value: object) -> object:
 
 def _one_line(error: ValidationError) -> str:
     return " · ".join(
-        f"{'.'.join(map(str, item['loc'])) or 'configuration'}: {item['msg']}"
+        f"{'.'.join(map(str, item['loc'])) or 'configuration'}: "
+        f"{item['msg'].removeprefix('Value error, ')}"
         for item in error.errors(include_url=False, include_input=False)
     )

@@ -18,7 +18,7 @@ class Slots:
         self._size = size
         self._budget = budget
         self._attempts: dict[int, Attempt] = {}
-        self._changed: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
         self.done = 0
 
     def __len__(self) -> int:
@@ -48,8 +48,10 @@ class Slots:
 
     def changed(self) -> None:
         """Let whoever waits look again."""
-        if self._changed is not None and not self._changed.done():
-            self._changed.set_result(None)
+        while self._waiting:
+            waiter = self._waiting.pop()
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def room(self) -> int:
         """How many may enter now; waits until it is one. 0 when the budget is spent."""
@@ -63,8 +65,9 @@ class Slots:
 
     async def change(self) -> None:
         """Wait until a slot was freed, or `changed` was called."""
-        self._changed = asyncio.get_running_loop().create_future()
-        await self._changed
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
 
     async def empty(self) -> None:
         """Wait until nothing is under way."""
