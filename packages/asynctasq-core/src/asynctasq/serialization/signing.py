@@ -1,6 +1,6 @@
 """Message signing: HMAC-SHA256 (RFC 2104) over the body, with key rotation.
 
-A signed body is a byte no MessagePack value starts with, the 32 bytes of the code, the body.
+A signed body is a mark that no MessagePack value starts with, the 32 bytes of the code, the body.
 The first key signs; every key verifies. To rotate, put the new key first, restart everything,
 then drop the old one once no message signed with it is left.
 """
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from asynctasq.errors import SignatureError
 
-MARK = b"\xc1"  # "never used" in the MessagePack specification
+MARK = b"\xc1signed1"  # no MessagePack value starts with the first byte: it is "never used"
+_START = len(MARK)
 _SIZE = hashlib.sha256().digest_size
 
 
@@ -30,14 +31,14 @@ class Signer:
 
     def verify(self, data: bytes) -> bytes:
         """The body in what was received; raises `SignatureError`."""
-        signed = data[:1] == MARK
+        signed = data.startswith(MARK)
         if not self._keys:
             if signed:
                 raise SignatureError("the message is signed; set signing_keys to read it")
             return data
         if not signed:
             raise SignatureError("the message is not signed, and signing_keys is set")
-        code, body = data[1 : 1 + _SIZE], data[1 + _SIZE :]
+        code, body = data[_START : _START + _SIZE], data[_START + _SIZE :]
         if not any(hmac.compare_digest(code, _code(key, body)) for key in self._keys):
             raise SignatureError("the message's signature fits none of signing_keys")
         return body

@@ -1,0 +1,53 @@
+"""Options and fixtures of the integration tests."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.application import Application
+from integration.brokers import BROKERS, NoBroker, broker_url
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    way: str = request.config.getoption("--brokers")
+    try:
+        with broker_url(BROKERS["redis"], way) as url:
+            yield url
+    except NoBroker as error:
+        if request.config.getoption("--require-brokers"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def redis_prefix(redis_url: str) -> Iterator[str]:
+    """A prefix of the test's own; its keys are deleted at the end."""
+    import redis
+
+    prefix = f"test-{uuid.uuid4().hex}"
+    yield prefix
+    with redis.Redis.from_url(redis_url) as client:
+        for key in client.scan_iter(match=f"*{prefix}*", count=1000):
+            client.delete(key)
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def application(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Application]:
+    """A directory with ``tasks.py``, and the settings of one driver."""
+    if request.param == "sqlite":
+        settings = {"driver": "sqlite", "sqlite_path": str(tmp_path / "queue.db")}
+    else:
+        url: str = request.getfixturevalue("redis_url")
+        prefix: str = request.getfixturevalue("redis_prefix")
+        settings = {"driver": "redis", "redis_url": url, "redis_prefix": prefix}
+    made = Application(tmp_path, settings)
+    yield made
+    made.close()

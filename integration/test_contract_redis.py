@@ -1,0 +1,19 @@
+"""The contract on the Redis that is there."""
+
+import pytest
+from pydantic import SecretStr
+
+from asynctasq.testing.contract import (
+    DriverContract,
+    InspectorContract,
+    NewDriver,
+    WorkersContract,
+)
+from asynctasq_redis import RedisDriver, RedisSettings
+
+
+class TestRedis(DriverContract, InspectorContract, WorkersContract):
+    @pytest.fixture
+    def new_driver(self, redis_url: str, redis_prefix: str) -> NewDriver:
+        settings = RedisSettings(redis_url=SecretStr(redis_url), redis_prefix=redis_prefix)
+        return lambda: RedisDriver(settings)

@@ -1,0 +1,127 @@
+"""What users install: wheels in clean environments. They are built by ``just wheels`` or here."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OTHER_CLIENTS = ("asyncpg", "aiomysql", "aio_pika", "aioboto3", "boto3")
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.install]
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheels")
+    command = ["uv", "build", "--all-packages", "--wheel", "-q", "--out-dir", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return folder
+
+
+class Environment:
+    """A clean virtual environment, in a directory that holds nothing else."""
+
+    def __init__(self, folder: Path, wheels: Path, *requirements: str) -> None:
+        self.folder = folder
+        self.python = folder / "env" / "bin" / "python"
+        uv = ("uv", "-q")
+        self._run(*uv, "venv", "--python", sys.executable, "env")
+        place = ("--find-links", str(wheels), "--python", str(self.python))
+        self._run(*uv, "pip", "install", *place, *requirements)
+
+    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run ``python WORDS`` there."""
+        return self._run(str(self.python), *words, check=False)
+
+    def imports(self, *modules: str) -> dict[str, bool]:
+        """Which of these modules can be imported."""
+        return {name: self.run("-c", f"import {name}").returncode == 0 for name in modules}
+
+    def _run(self, *command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        clean = {
+            k: v for k, v in os.environ.items() if not k.startswith(("ASYNCTASQ_", "VIRTUAL_"))
+        }
+        return subprocess.run(
+            command, cwd=self.folder, env=clean, check=check, capture_output=True, text=True
+        )
+
+
+@pytest.fixture(scope="module")
+def with_redis(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Environment:
+    return Environment(tmp_path_factory.mktemp("redis"), wheels, "asynctasq[redis]")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Environment:
+    return Environment(tmp_path_factory.mktemp("plain"), wheels, "asynctasq")
+
+
+def test_an_extra_brings_its_driver_and_no_other(with_redis: Environment) -> None:
+    present = ("asynctasq", "asynctasq_redis", "asynctasq_cli", "redis")
+    assert with_redis.imports(*present) == dict.fromkeys(present, True)
+    assert with_redis.imports(*OTHER_CLIENTS) == dict.fromkeys(OTHER_CLIENTS, False)
+
+
+def test_without_an_extra_no_driver_comes(plain: Environment) -> None:
+    names = ("redis", "asynctasq_redis", "pytest", *OTHER_CLIENTS)
+    assert plain.imports(*names) == dict.fromkeys(names, False)
+    assert plain.run("-m", "asynctasq", "--version").stdout.startswith("asynctasq, version")
+
+
+def test_a_driver_that_is_not_installed_names_its_extra(plain: Environment) -> None:
+    for options in (["--driver", "redis"], ["--redis-url", "redis://x"], ["--url", "redis://x"]):
+        answer = plain.run("-m", "asynctasq", "worker", *options)
+        assert answer.returncode == 2
+        assert "pip install 'asynctasq[redis]'" in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
+def test_the_example_of_the_readme_works_when_pasted(plain: Environment) -> None:
+    readme = (ROOT / "README.md").read_text()
+    example = readme.split("```python\n", 1)[1].split("```", 1)[0]
+    (plain.folder / "tasks.py").write_text(example)
+    produced = plain.run("tasks.py")
+    assert produced.returncode == 0, produced.stderr
+    worked = plain.run("-m", "asynctasq", "worker", "--queues", "emails", "--burst")
+    assert worked.returncode == 0, worked.stderr
+    assert worked.stdout == "sending to ada@example.org\n"
+
+
+def test_the_demo_runs(plain: Environment) -> None:
+    answer = plain.run("-m", "asynctasq", "demo")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "0 left in the queue" in answer.stdout
+
+
+def test_core_and_a_driver_dispatch_without_the_command(
+    tmp_path_factory: pytest.TempPathFactory, wheels: Path
+) -> None:
+    folder = tmp_path_factory.mktemp("core")
+    core = Environment(folder, wheels, "asynctasq-core", "asynctasq-redis")
+    answer = core.run("-m", "asynctasq", "worker")
+    assert answer.returncode == 2
+    assert answer.stderr == "the asynctasq command is not installed: pip install asynctasq\n"
+    script = (
+        "from asynctasq import init, run, task\n"
+        "init(driver='sqlite')\n"
+        "@task\n"
+        "async def hello(): ...\n"
+        "async def main(): print(await hello().dispatch())\n"
+        "run(main())\n"
+    )
+    (folder / "script.py").write_text(script)
+    answer = core.run("script.py")
+    assert answer.returncode == 0, answer.stderr
+    assert len(answer.stdout.strip()) == 36
+
+
+def test_wheels_hold_what_they_should(wheels: Path) -> None:
+    names = {path.name.split("-")[0]: ZipFile(path).namelist() for path in wheels.glob("*.whl")}
+    assert names.keys() == {"asynctasq", "asynctasq_core", "asynctasq_redis", "asynctasq_cli"}
+    assert not [name for name in names["asynctasq"] if name.endswith(".py")]
+    assert "asynctasq/py.typed" in names["asynctasq_core"]
+    assert "asynctasq_redis/lua/dequeue.lua" in names["asynctasq_redis"]
