@@ -101,7 +101,8 @@ class Engine:
         )
 
     async def __aenter__(self) -> Self:
-        dispatcher_var.set(self._dispatcher)  # the tasks' own calls go to the same broker
+        # the tasks' own calls go to the same broker
+        self._token = dispatcher_var.set(self._dispatcher)
         self._keeper.start()
         await self._events.__aenter__()
         await self._heartbeat.start()
@@ -113,6 +114,7 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        dispatcher_var.reset(self._token)
         if not await self._settler.flush(FLUSH_PATIENCE):
             logger.error("the broker is away: outcomes are lost, their tasks will run again")
         await self._heartbeat.stop()
@@ -126,6 +128,9 @@ class Engine:
         requested = asyncio.create_task(shutdown.requested.wait())
         try:
             await asyncio.wait([fetching, requested], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            shutdown.forced.set()  # whoever cancels a worker does not want to wait for it
+            raise
         finally:
             requested.cancel()
             fetching.cancel()
