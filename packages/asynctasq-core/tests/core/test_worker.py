@@ -304,7 +304,9 @@ class Wrapped:
         return getattr(self._driver, name)
 
     def sibling(self) -> "Wrapped":
-        return self
+        sibling = Wrapped(self._driver.sibling())
+        sibling.loses_leases = self.loses_leases
+        return sibling
 
     async def dequeue(self, queues: Sequence[str], **options: Any) -> Sequence[Delivery]:
         self._fail("dequeue")

@@ -71,6 +71,7 @@ class Engine:
         self._driver = driver
         self._plan = plan
         self._started = time.monotonic()
+        self._shutdown = Shutdown()
         self._slots = Slots(plan.concurrency, plan.max_tasks)
         self._keeper = LeaseKeeper(driver, lease=plan.lease, on_lost=self._leases_lost)
         self._settler = Settler(driver, self._settled)
@@ -124,6 +125,7 @@ class Engine:
 
     async def run(self, shutdown: Shutdown) -> None:
         """Fetch and run until there is no more to do or `shutdown` is requested; then drain."""
+        self._shutdown = shutdown
         fetching = asyncio.create_task(self._fetcher.run(), name="asynctasq-fetcher")
         requested = asyncio.create_task(shutdown.requested.wait())
         try:
@@ -163,8 +165,11 @@ class Engine:
         await asyncio.wait([forced, empty])
 
     def _take(self, delivery: Delivery) -> None:
-        attempt = Attempt(delivery, self._plan.worker_id)
         self._keeper.hold(delivery)
+        if self._shutdown.requested.is_set():  # the fetch was under way
+            self._settler.add(Settlement(delivery, Outcome.RELEASE))
+            return
+        attempt = Attempt(delivery, self._plan.worker_id)
         self._slots.enter(attempt)
         self._executor.start(attempt)
 
@@ -183,7 +188,8 @@ class Engine:
     async def _capacity(self) -> int:
         while self._settler.congested:
             await self._slots.change()
-        return await self._slots.room()
+        room = await self._slots.room()
+        return 0 if self._shutdown.requested.is_set() else room
 
     async def _is_finished(self) -> bool:
         if not self._plan.burst or len(self._slots):
