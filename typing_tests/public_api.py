@@ -1,0 +1,52 @@
+"""The types of the public API: checked by pyright, never run."""
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
+from dataclasses import dataclass
+from typing import assert_type
+
+from asynctasq import AsyncTask, FunctionTask, TaskCall, TaskHandle, dispatch_many, task
+
+
+@task
+async def send(to: str, count: int = 1) -> int:
+    return count
+
+
+@task(queue="reports", max_attempts=3)
+def report(year: int) -> str:
+    return str(year)
+
+
+@dataclass
+class Charge(AsyncTask[bool]):
+    order: int
+
+    queue = "payments"
+    max_attempts = 5
+
+    async def execute(self) -> bool:
+        return True
+
+
+def a_call_is_typed_as_its_function() -> None:
+    assert_type(send(to="a"), TaskCall[int])
+    assert_type(report(2026), TaskCall[str])
+    assert_type(send(to="a").on_queue("q").delay(1), TaskCall[int])
+    assert_type(Charge(order=1).on_queue("q"), TaskCall[bool])
+    _: FunctionTask[[int], str] = report
+
+
+def a_wrong_argument_is_an_error() -> None:
+    send(to=5)  # pyright: ignore[reportArgumentType]
+    send()  # pyright: ignore[reportCallIssue]
+    report("x")  # pyright: ignore[reportArgumentType]
+    Charge(order="x")  # pyright: ignore[reportArgumentType]
+    task(queues="x")  # pyright: ignore[reportCallIssue]
+
+
+async def dispatch_gives_handles() -> None:
+    assert_type(await send(to="a").dispatch(), TaskHandle)
+    assert_type(report(1).dispatch_sync(), TaskHandle)
+    assert_type(await Charge(order=1).dispatch(), TaskHandle)
+    assert_type(await dispatch_many([send(to="a"), report(1)]), list[TaskHandle])
