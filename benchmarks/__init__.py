@@ -1,0 +1,1 @@
+"""Side by side with other queues: ``python -m benchmarks redis``."""
