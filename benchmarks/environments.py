@@ -49,10 +49,14 @@ class Contender:
 
 
 OURS = Contender("asynctasq", "ours.py", (), "at least once")
+# it imports typing_extensions without saying so
+SAQ = ("saq", "typing-extensions")
 CONTENDERS = {
     "redis": [
         OURS,
-        Contender("saq", "saq_queue.py", ("saq", "redis", "hiredis"), "at least once"),
+        Contender(
+            "saq", "saq_queue.py", ("saq", "redis", "hiredis", "typing-extensions"), "at least once"
+        ),
         Contender("taskiq", "taskiq_streams.py", ("taskiq-redis", "hiredis"), "at least once"),
     ],
     "sqlite": [OURS, Contender("huey", "huey_sqlite.py", ("huey",), "at most once")],

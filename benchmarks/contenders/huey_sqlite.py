@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 
-from common import Countdown, main
+from common import Clock, Countdown, main
 from huey import SqliteHuey
 
 logging.disable(logging.INFO)
@@ -24,15 +24,16 @@ async def enqueue(count: int) -> None:
         noop()
 
 
-async def work(count: int) -> None:
+async def work(count: int) -> Clock:
     """One consumer with ten threads."""
     global loop
     loop = asyncio.get_running_loop()
-    countdown.left = count
     consumer = huey.create_consumer(workers=10, worker_type="thread", periodic=False)
+    countdown.start(count)
     consumer.start()
     await countdown.done.wait()
     consumer.stop_flag.set()
+    return countdown.clock
 
 
 loop: asyncio.AbstractEventLoop

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 
-from common import Countdown, main
+from common import Clock, Countdown, main
 from saq import Queue, Worker
 
 logging.disable(logging.INFO)
@@ -26,16 +26,17 @@ async def enqueue(count: int) -> None:
     await queue.disconnect()
 
 
-async def work(count: int) -> None:
+async def work(count: int) -> Clock:
     """One worker."""
-    countdown.left = count
     queue = Queue.from_url(os.environ["BENCHMARK_URL"])
     await queue.connect()
     worker = Worker(queue, functions=[("noop", noop)], concurrency=CONCURRENCY)
+    countdown.start(count)
     running = asyncio.create_task(worker.start())
     await countdown.done.wait()
     worker.event.set()
     await asyncio.wait([running], timeout=5)
+    return countdown.clock
 
 
 main(enqueue, work)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 
-from common import Countdown, main
+from common import Clock, Countdown, main
 from taskiq.api import run_receiver_task
 from taskiq_redis import RedisStreamBroker
 
@@ -28,15 +28,16 @@ async def enqueue(count: int) -> None:
     await broker.shutdown()
 
 
-async def work(count: int) -> None:
+async def work(count: int) -> Clock:
     """One receiver."""
-    countdown.left = count
     broker.is_worker_process = True
     await broker.startup()
+    countdown.start(count)
     running = asyncio.create_task(run_receiver_task(broker, max_async_tasks=CONCURRENCY))
     await countdown.done.wait()
     running.cancel()
     await asyncio.wait([running], timeout=5)
+    return countdown.clock
 
 
 main(enqueue, work)
