@@ -6,9 +6,13 @@ answers; a server that listens on its default port on localhost. ``--brokers`` p
 
 import os
 import socket
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+#: Seconds a container has to come up.
+PATIENCE = 60.0
 
 
 class NoBroker(Exception):
@@ -17,12 +21,17 @@ class NoBroker(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """How to find one kind of broker; a new kind is one more entry in `BROKERS`."""
+    """How to find one kind of broker; a new kind is one more entry in `BROKERS`.
+
+    Attributes:
+        answers: whether the server at a URL takes commands; a container's port is open sooner.
+    """
 
     name: str
     image: str
     port: int
     url: str
+    answers: Callable[[str], bool]
 
     @property
     def variable(self) -> str:
@@ -30,7 +39,17 @@ class Broker:
         return f"ASYNCTASQ_TEST_{self.name.upper()}_URL"
 
 
-BROKERS = {"redis": Broker("redis", "redis:8", 6379, "redis://{host}:{port}")}
+def _redis_answers(url: str) -> bool:
+    import redis
+
+    try:
+        with redis.Redis.from_url(url) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+BROKERS = {"redis": Broker("redis", "redis:8", 6379, "redis://{host}:{port}", _redis_answers)}
 
 
 @contextmanager
@@ -58,12 +77,16 @@ def broker_url(broker: Broker, way: str) -> Generator[str, None, None]:
 @contextmanager
 def _container(broker: Broker) -> Generator[str, None, None]:
     from testcontainers.core.container import DockerContainer
-    from testcontainers.core.wait_strategies import PortWaitStrategy
 
-    container = DockerContainer(broker.image).with_exposed_ports(broker.port)
-    with container.waiting_for(PortWaitStrategy(broker.port)) as running:
+    with DockerContainer(broker.image).with_exposed_ports(broker.port) as running:
         host, port = running.get_container_host_ip(), running.get_exposed_port(broker.port)
-        yield broker.url.format(host=host, port=port)
+        url = broker.url.format(host=host, port=port)
+        deadline = time.monotonic() + PATIENCE
+        while not broker.answers(url):
+            if time.monotonic() > deadline:
+                raise NoBroker(f"the container of {broker.image} did not come up")
+            time.sleep(0.1)
+        yield url
 
 
 def _docker_answers() -> bool:
