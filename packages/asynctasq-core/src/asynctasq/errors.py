@@ -15,7 +15,6 @@
     │   ├── InvalidArguments
     │   ├── TaskTimeout
     │   ├── TaskCancelled
-    │   ├── LeaseLost
     │   └── WorkerDied
     └── SerializationError
         ├── SignatureError
@@ -92,10 +91,6 @@ class TaskTimeout(TaskError, TimeoutError):
 
 class TaskCancelled(TaskError):
     """The task was cancelled."""
-
-
-class LeaseLost(TaskError):
-    """Another worker has this task now; whatever this one does about it counts for nothing."""
 
 
 class WorkerDied(TaskError):

@@ -76,7 +76,7 @@ def unknown_names(names: Iterable[str], known: Iterable[str]) -> ConfigError:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """The known name closest to `name`, if one is close enough to be meant."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
     return matches[0] if matches else None
 
 

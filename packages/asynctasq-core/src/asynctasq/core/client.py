@@ -76,6 +76,12 @@ class Client:
         if dispatcher is not None:
             await dispatcher.close()
 
+    def end_thread(self) -> None:
+        """End the thread behind `dispatch_sync`, if there is one."""
+        if self._portal is not None:
+            self._portal.close(self)
+            self._portal = None
+
     def forget_threads(self) -> None:
         """Start anew in a forked child, where threads and connections are the parent's."""
         self._dispatchers = WeakKeyDictionary()
@@ -180,9 +186,4 @@ async def close() -> None:
     await client.close()
 
 
-@atexit.register
-def close_portal() -> None:
-    """End the thread behind `dispatch_sync`, if there is one."""
-    portal = client._portal  # pyright: ignore[reportPrivateUsage]
-    if portal is not None:
-        portal.close(client)
+atexit.register(client.end_thread)
