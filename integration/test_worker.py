@@ -95,6 +95,34 @@ def test_a_task_of_three_leases_runs_once_also_when_it_blocks(application: Appli
     assert application.log() == {"start 1": 1, "end 1": 1, "start 2": 1, "end 2": 1}
 
 
+def test_a_stopped_worker_goes_on_without_running_twice(application: Application) -> None:
+    application.dispatch(*(("wait_for_file", {"number": n}) for n in range(5)))
+    worker = application.start_worker("--lease", "1")
+    until(lambda: len(application.log()) == 5, "the tasks have started")
+    worker.send_signal(signal.SIGSTOP)
+    until(lambda: application.stats().ready == 5, "the leases have run out")
+    worker.send_signal(signal.SIGCONT)
+    until(lambda: application.stats().running == 5, "the leases are renewed")
+    (application.directory / "go").touch()
+    until(lambda: application.stats().running == 0, "all have ended")
+    assert application.log() == {f"{w} {n}": 1 for w in ("start", "end") for n in range(5)}
+    assert (application.stats().ready, application.stats().dead) == (0, 0)
+
+
+def test_a_stopped_worker_leaves_what_another_took_over(application: Application) -> None:
+    application.dispatch(("wait_for_file", {"number": 1}))
+    first = application.start_worker("--lease", "1", "--concurrency", "1")
+    until(lambda: application.log()["start 1"] == 1, "the task has started")
+    first.send_signal(signal.SIGSTOP)
+    application.start_worker("--lease", "1", "--concurrency", "1")
+    until(lambda: application.log()["start 1"] == 2, "the other has taken it over")
+    first.send_signal(signal.SIGCONT)
+    until(lambda: "its lease was lost" in application.output(), "the first has noticed")
+    (application.directory / "go").touch()
+    until(lambda: application.stats().running == 0, "all have ended")
+    assert application.log() == {"start 1": 2, "end 1": 1}
+
+
 def test_garbage_is_kept_and_harms_nobody(application: Application) -> None:
     garbage = b"\xc1\x00garbage\xff"
     codec = EnvelopeCodec(MsgpackSerializer())

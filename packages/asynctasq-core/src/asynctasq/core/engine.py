@@ -168,10 +168,25 @@ class Engine:
         self._keeper.hold(delivery)
         if self._shutdown.requested.is_set():  # the fetch was under way
             self._settler.add(Settlement(delivery, Outcome.RELEASE))
-            return
-        attempt = Attempt(delivery, self._plan.worker_id)
-        self._slots.enter(attempt)
-        self._executor.start(attempt)
+        elif not self._is_mine(delivery):
+            attempt = Attempt(delivery, self._plan.worker_id)
+            self._slots.enter(attempt)
+            self._executor.start(attempt)
+
+    def _is_mine(self, delivery: Delivery) -> bool:
+        """Whether this worker has the message already, and only its lease had run out.
+
+        So it is after the broker was away, or this process was stopped, for longer than a
+        lease: the attempt goes on under the new lease, and does not run twice.
+        """
+        attempt = self._slots.find(delivery)
+        if attempt is None:
+            return self._settler.settle_again(delivery)
+        if attempt.stop is None:
+            attempt.delivery = delivery
+        else:  # cancelled, and not ended yet: not before it has
+            self._settler.add(Settlement(delivery, Outcome.RELEASE, delay=CANCEL_PATIENCE))
+        return True
 
     def _settled(self, delivery: Delivery) -> None:
         self._keeper.drop(delivery)
@@ -181,7 +196,8 @@ class Engine:
     def _leases_lost(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             attempt = self._slots.find(delivery)
-            if attempt is not None:  # else its outcome is on the way, and will be refused
+            # else its outcome is on the way and will be refused, or it has a new lease by now
+            if attempt is not None and attempt.delivery is delivery:
                 self._keeper.drop(delivery)
                 attempt.cancel(Stop.LEASE_LOST)
 

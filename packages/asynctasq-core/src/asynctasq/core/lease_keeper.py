@@ -32,7 +32,7 @@ class LeaseKeeper:
         self._driver = driver.sibling()
         self._lease = lease
         self._on_lost = on_lost
-        self._held: dict[int, Delivery] = {}
+        self._held: dict[tuple[str, str], Delivery] = {}
         self._worker_loop = asyncio.get_running_loop()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
@@ -40,12 +40,13 @@ class LeaseKeeper:
         self._thread = threading.Thread(target=self._run, name="asynctasq-leases", daemon=True)
 
     def hold(self, delivery: Delivery) -> None:
-        """Keep the lease of `delivery`."""
-        self._held[id(delivery)] = delivery
+        """Keep the lease of `delivery`, instead of an earlier one of the same message."""
+        self._held[delivery.queue, delivery.id] = delivery
 
     def drop(self, delivery: Delivery) -> None:
         """Let the lease of `delivery` end by itself."""
-        self._held.pop(id(delivery), None)
+        if self._held.get((delivery.queue, delivery.id)) is delivery:
+            del self._held[delivery.queue, delivery.id]
 
     def held(self) -> list[Delivery]:
         """What is held now."""

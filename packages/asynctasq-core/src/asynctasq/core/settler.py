@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from asynctasq.core.backoff import Backoff
 from asynctasq.core.group_commit import GroupCommit
@@ -26,6 +27,7 @@ class Settler:
         self._on_settled = on_settled
         self._backoff = Backoff()
         self._outcomes: GroupCommit[Settlement] = GroupCommit(self._settle, limit=BATCH)
+        self._unsettled: dict[tuple[str, str], Settlement] = {}
 
     @property
     def congested(self) -> bool:
@@ -34,7 +36,15 @@ class Settler:
 
     def add(self, settlement: Settlement) -> None:
         """Settle with the next batch."""
+        self._unsettled[settlement.delivery.queue, settlement.delivery.id] = settlement
         self._outcomes.add(settlement)
+
+    def settle_again(self, delivery: Delivery) -> bool:
+        """Settle a new delivery of a message whose outcome waits here already, if one does."""
+        known = self._unsettled.get((delivery.queue, delivery.id))
+        if known is not None:
+            self.add(replace(known, delivery=delivery))
+        return known is not None
 
     async def flush(self, timeout: float) -> bool:
         """Settle all that waits; give up after `timeout` seconds and return False."""
@@ -62,7 +72,10 @@ class Settler:
                 break
         self._backoff.reset()
         for settlement in settlements:
-            self._on_settled(settlement.delivery)
+            delivery = settlement.delivery
+            if self._unsettled.get((delivery.queue, delivery.id)) is settlement:
+                del self._unsettled[delivery.queue, delivery.id]
+            self._on_settled(delivery)
 
     async def _settle_rejected(
         self, settlements: Sequence[Settlement], error: BrokerRejected

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 from asynctasq.core.attempt import Attempt
+from asynctasq.drivers.base_driver import Delivery
 
 
 class Slots:
@@ -17,7 +18,7 @@ class Slots:
     def __init__(self, size: int, budget: int | None) -> None:
         self._size = size
         self._budget = budget
-        self._attempts: dict[int, Attempt] = {}
+        self._attempts: dict[tuple[str, str], Attempt] = {}
         self._waiting: list[asyncio.Future[None]] = []
         self.done = 0
 
@@ -29,22 +30,22 @@ class Slots:
 
     def enter(self, attempt: Attempt) -> None:
         """Take a slot."""
-        self._attempts[id(attempt.delivery)] = attempt
+        self._attempts[attempt.delivery.queue, attempt.delivery.id] = attempt
         if self._budget is not None:
             self._budget -= 1
 
     def leave(self, attempt: Attempt) -> None:
         """Free a slot."""
-        del self._attempts[id(attempt.delivery)]
+        del self._attempts[attempt.delivery.queue, attempt.delivery.id]
         if attempt.begun:
             self.done += 1
         elif self._budget is not None:
             self._budget += 1
         self.changed()
 
-    def find(self, delivery: object) -> Attempt | None:
-        """The attempt at this delivery, if it is under way."""
-        return self._attempts.get(id(delivery))
+    def find(self, delivery: Delivery) -> Attempt | None:
+        """The attempt at this message, under this lease or another, if it is under way."""
+        return self._attempts.get((delivery.queue, delivery.id))
 
     def changed(self) -> None:
         """Let whoever waits look again."""
