@@ -1,18 +1,17 @@
 """Where a broker for the tests comes from.
 
 In this order: the URL in ``ASYNCTASQ_TEST_<BROKER>_URL``; a container, when a Docker engine
-answers; a server that listens on its default port on localhost. ``--brokers`` picks one way.
+answers and has or gets the image; a server that listens on its default port on localhost.
+``--brokers`` leaves out what does not fit: ``local`` the containers, ``containers`` the rest.
 """
 
 import os
 import socket
-import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 
-#: Seconds a container has to come up.
-PATIENCE = 60.0
+from integration.containers import NoContainer, container, wait_until_up
 
 
 class NoBroker(Exception):
@@ -24,7 +23,10 @@ class Broker:
     """How to find one kind of broker; a new kind is one more entry in `BROKERS`.
 
     Attributes:
-        answers: whether the server at a URL takes commands; a container's port is open sooner.
+        url: with ``{host}`` and ``{port}``.
+        answers: whether the server at a URL takes commands.
+        environment: of the container.
+        local_url: of a server on localhost, where it differs from a container's.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Broker:
     port: int
     url: str
     answers: Callable[[str], bool]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    local_url: str = ""
 
     @property
     def variable(self) -> str:
@@ -54,57 +58,55 @@ BROKERS = {"redis": Broker("redis", "redis:8", 6379, "redis://{host}:{port}", _r
 
 @contextmanager
 def broker_url(broker: Broker, way: str) -> Generator[str, None, None]:
-    """The URL of a running broker; raises `NoBroker`.
+    """The URL of a running broker.
 
     Args:
         way: "auto", "local" or "containers".
+
+    Raises:
+        NoBroker: there is none.
     """
-    given = os.environ.get(broker.variable)
-    if given:
-        yield given
-    elif way != "local" and _docker_answers():
-        with _container(broker) as url:
-            yield url
-    elif way != "containers" and _listens("localhost", broker.port):
-        yield broker.url.format(host="localhost", port=broker.port)
-    else:
-        raise NoBroker(
-            f"no {broker.name}: set {broker.variable}, start Docker, "
-            f"or start a server on localhost:{broker.port}"
-        )
+    with ExitStack() as stack:
+        yield _first(broker, way, stack)
+
+
+def _first(broker: Broker, way: str, stack: ExitStack) -> str:
+    missed: list[str] = []
+    for source in WAYS[way]:
+        try:
+            return stack.enter_context(source(broker))
+        except (NoBroker, NoContainer) as error:
+            missed.append(str(error))
+    raise NoBroker(f"no {broker.name}: {'; '.join(missed)}")
 
 
 @contextmanager
-def _container(broker: Broker) -> Generator[str, None, None]:
-    from testcontainers.core.container import DockerContainer
+def _given(broker: Broker) -> Generator[str, None, None]:
+    if not (url := os.environ.get(broker.variable)):
+        raise NoBroker(f"{broker.variable} is not set")
+    yield url
 
-    with DockerContainer(broker.image).with_exposed_ports(broker.port) as running:
-        host, port = running.get_container_host_ip(), running.get_exposed_port(broker.port)
+
+@contextmanager
+def _in_container(broker: Broker) -> Generator[str, None, None]:
+    with container(broker.image, broker.port, broker.environment) as (host, port):
         url = broker.url.format(host=host, port=port)
-        deadline = time.monotonic() + PATIENCE
-        while not broker.answers(url):
-            if time.monotonic() > deadline:
-                raise NoBroker(f"the container of {broker.image} did not come up")
-            time.sleep(0.1)
+        wait_until_up(broker.image, lambda: broker.answers(url))
         yield url
 
 
-def _docker_answers() -> bool:
-    import docker
-    from docker.errors import DockerException
-
+@contextmanager
+def _local(broker: Broker) -> Generator[str, None, None]:
     try:
-        client = docker.from_env(timeout=5)
-        client.ping()
-        client.close()
-    except (DockerException, OSError):
-        return False
-    return True
-
-
-def _listens(host: str, port: int) -> bool:
-    try:
-        socket.create_connection((host, port), timeout=1).close()
+        socket.create_connection(("localhost", broker.port), timeout=1).close()
     except OSError:
-        return False
-    return True
+        raise NoBroker(f"nothing listens on localhost:{broker.port}") from None
+    yield (broker.local_url or broker.url).format(host="localhost", port=broker.port)
+
+
+Source = Callable[[Broker], AbstractContextManager[str]]
+WAYS: dict[str, tuple[Source, ...]] = {
+    "auto": (_given, _in_container, _local),
+    "local": (_given, _local),
+    "containers": (_in_container,),
+}
