@@ -1,13 +1,17 @@
 """Options and fixtures of the integration tests."""
 
+import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from integration.application import Application
 from integration.brokers import BROKERS, NoBroker, broker_url
+from integration.redis_server import MakeRedis, RedisServer
 
 
 @pytest.fixture
@@ -22,9 +26,7 @@ def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
         with broker_url(BROKERS["redis"], way) as url:
             yield url
     except NoBroker as error:
-        if request.config.getoption("--require-brokers"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+        _do_without(request, str(error))
 
 
 @pytest.fixture
@@ -39,6 +41,21 @@ def redis_prefix(redis_url: str) -> Iterator[str]:
             client.delete(key)
 
 
+@pytest.fixture
+def make_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeRedis]:
+    """A function that makes a server of the test's own."""
+    if shutil.which("redis-server") is None:
+        _do_without(request, "there is no redis-server to start")
+    with ExitStack() as stack:
+
+        def make(*options: str) -> RedisServer:
+            server = RedisServer(tmp_path, *options)
+            stack.callback(server.kill)
+            return server
+
+        yield make
+
+
 @pytest.fixture(params=["sqlite", "redis"])
 def application(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Application]:
     """A directory with ``tasks.py``, and the settings of one driver."""
@@ -51,3 +68,9 @@ def application(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Appl
     made = Application(tmp_path, settings)
     yield made
     made.close()
+
+
+def _do_without(request: pytest.FixtureRequest, reason: str) -> NoReturn:
+    if request.config.getoption("--require-brokers"):
+        pytest.fail(reason)
+    pytest.skip(reason)

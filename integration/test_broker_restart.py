@@ -1,64 +1,17 @@
-"""A worker whose broker dies under it."""
+"""A worker whose broker dies under it, or is not there yet."""
 
-import shutil
 import signal
-import socket
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from integration.application import Application, until
+from integration.redis_server import MakeRedis
 
 
-class PrivateRedis:
-    """A server of the test's own, which keeps what it acknowledged."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self.port: int = one.getsockname()[1]
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        options = ["--port", str(self.port), "--dir", str(self._folder), "--save", ""]
-        durable = ["--appendonly", "yes", "--appendfsync", "always"]
-        self._process = subprocess.Popen(
-            ["redis-server", *options, *durable], stdout=subprocess.DEVNULL
-        )
-        until(self._answers, "the server listens")
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
-
-    def _answers(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
-
-
-@pytest.fixture
-def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[PrivateRedis]:
-    if shutil.which("redis-server") is None:
-        if request.config.getoption("--require-brokers"):
-            pytest.fail("there is no redis-server to start")
-        pytest.skip("there is no redis-server to start")
-    one = PrivateRedis(tmp_path)
-    one.start()
-    yield one
-    one.kill()
-
-
-def test_a_worker_outlives_its_broker(server: PrivateRedis, tmp_path: Path) -> None:
-    url = f"redis://127.0.0.1:{server.port}"
-    application = Application(tmp_path, {"driver": "redis", "redis_url": url})
+def test_a_worker_outlives_its_broker(make_redis: MakeRedis, tmp_path: Path) -> None:
+    server = make_redis("--appendonly", "yes", "--appendfsync", "always")
+    server.start()
+    application = Application(tmp_path, {"driver": "redis", "redis_url": server.url})
     try:
         application.dispatch(("note", {"word": "before"}))
         application.dispatch(*(("wait_for_file", {"number": n}) for n in range(5)))
@@ -80,5 +33,22 @@ def test_a_worker_outlives_its_broker(server: PrivateRedis, tmp_path: Path) -> N
         assert (stats.ready, stats.delayed, stats.dead) == (0, 0, 0)
         started = [application.log()[f"start {n}"] for n in range(5)]
         assert started == [1] * 5
+    finally:
+        application.close()
+
+
+def test_a_worker_says_that_its_broker_is_not_there_yet(
+    make_redis: MakeRedis, tmp_path: Path
+) -> None:
+    server = make_redis()
+    application = Application(tmp_path, {"driver": "redis", "redis_url": server.url})
+    try:
+        assert application.start_worker().wait(30) == 1
+        assert f"cannot reach Redis at {server.url}" in application.output()
+        assert "Traceback" not in application.output()
+        server.start()
+        application.dispatch(("note", {"word": "hello"}))
+        assert application.start_worker("--burst").wait(60) == 0, application.output()
+        assert application.log() == {"hello": 1}
     finally:
         application.close()

@@ -7,13 +7,22 @@ from asynctasq.testing.contract import (
     DriverContract,
     InspectorContract,
     NewDriver,
+    UnreachableContract,
     WorkersContract,
 )
 from asynctasq_redis import RedisDriver, RedisSettings
+from integration.redis_server import free_port
 
 
 class TestRedis(DriverContract, InspectorContract, WorkersContract):
     @pytest.fixture
     def new_driver(self, redis_url: str, redis_prefix: str) -> NewDriver:
         settings = RedisSettings(redis_url=SecretStr(redis_url), redis_prefix=redis_prefix)
+        return lambda: RedisDriver(settings)
+
+
+class TestNoRedis(UnreachableContract):
+    @pytest.fixture
+    def new_driver(self) -> NewDriver:
+        settings = RedisSettings(redis_url=SecretStr(f"redis://127.0.0.1:{free_port()}"))
         return lambda: RedisDriver(settings)

@@ -1,0 +1,56 @@
+"""A Redis of a test's own, which it can start and stop."""
+
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from integration.application import until
+
+
+class RedisServer:
+    """One process on a free port.
+
+    Args:
+        folder: its data.
+        options: more of ``redis-server``'s.
+    """
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self._command = ("redis-server", "--port", str(self.port), "--bind", "127.0.0.1")
+        self._options = ("--dir", str(folder), "--save", "", *options)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, again perhaps, and wait until it listens."""
+        self._process = subprocess.Popen(
+            [*self._command, *self._options], stdout=subprocess.DEVNULL
+        )
+        until(self._listens, "the server listens")
+
+    def kill(self) -> None:
+        """Kill it with -9, if it runs."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+#: Makes a server with these options, which is not started yet.
+MakeRedis = Callable[..., RedisServer]
