@@ -1,4 +1,4 @@
-"""Imports the modules that define tasks."""
+"""Finds the application: its directory, and the modules that define tasks."""
 
 import importlib
 import sys
@@ -6,27 +6,36 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from asynctasq.errors import ConfigError
+from asynctasq.errors import TaskError
 from asynctasq.importing import importer
 
 CONVENTION = "tasks"
+
+
+class ImportFailed(TaskError):
+    """A module of the application fails to import."""
+
+
+def open_application(modules: Sequence[str]) -> None:
+    """Put the working directory first on ``sys.path``, and allow `modules` to be imported."""
+    here = str(Path.cwd())
+    if sys.path[:1] != [here]:
+        sys.path.insert(0, here)
+    importer.allow(modules)
 
 
 def import_tasks(modules: Sequence[str]) -> None:
     """Import `modules`, or else ``tasks`` of the working directory, if there is one.
 
     Raises:
-        ConfigError: a module fails to import; shows the import's own error and its place.
+        ImportFailed: a module fails to import; shows the import's own error and its place.
     """
-    here = str(Path.cwd())
-    if sys.path[:1] != [here]:
-        sys.path.insert(0, here)
-    importer.allow(modules)
+    open_application(modules)
     for module in modules or _convention():
         try:
             importlib.import_module(module)
         except Exception as error:  # a module may raise anything while it loads
-            raise ConfigError(f"importing {module!r} failed: {_describe(error)}") from error
+            raise ImportFailed(f"importing {module!r} failed: {_describe(error)}") from error
 
 
 def _convention() -> list[str]:
@@ -37,7 +46,7 @@ def _convention() -> list[str]:
 
 def _describe(error: Exception) -> str:
     if isinstance(error, SyntaxError):
-        return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
+        return f"{type(error).__name__}: {error.msg} ({error.filename}:{error.lineno})"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if len(frames) > 1 else ""
     return f"{type(error).__name__}: {error}{place}"

@@ -11,18 +11,22 @@ from types import FrameType
 
 import rich_click as click
 
+from asynctasq_cli.lifeline import Lifeline
+
 PAUSE = 0.5
+#: Seconds running tasks have to finish; then they are given back.
 PATIENCE = 10.0
 SKIPPED = {"node_modules", "__pycache__", "venv", "site-packages"}
 
 
 def reload_worker() -> int:
     """Run this command line without ``--reload``, again after each change; returns a code."""
-    command = [sys.executable, "-m", "asynctasq", *(w for w in sys.argv[1:] if w != "--reload")]
+    arguments = [word for word in sys.argv[1:] if word != "--reload"]
     signal.signal(signal.SIGTERM, _exit)
+    lifeline = Lifeline()
     while True:
         before = _snapshot()
-        process = subprocess.Popen(command, start_new_session=True)
+        process = lifeline.start(arguments)
         try:
             while _snapshot() == before:
                 time.sleep(PAUSE)
@@ -52,9 +56,15 @@ def _sources(root: Path) -> Iterator[Path]:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
+    """Stop the worker: in order, then without waiting for its tasks, then by force."""
     try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
+        for _ in range(2):
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                continue
+            return
+    finally:  # also when Ctrl+C is pressed again
         process.kill()
         process.wait()
