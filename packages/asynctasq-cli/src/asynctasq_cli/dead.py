@@ -14,7 +14,7 @@ from asynctasq.core.client import codec_of
 from asynctasq.drivers import Inspector, State, StoredMessage
 from asynctasq.errors import SerializationError
 from asynctasq_cli.broker import chosen_queues, connected, inspector
-from asynctasq_cli.discovery import import_tasks
+from asynctasq_cli.discovery import open_application
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_json, print_rows, printable
 
@@ -48,7 +48,6 @@ def list_dead(queue: str | None, limit: int, as_json: bool, **options: Any) -> N
 def show(message_id: str, queue: str | None, as_json: bool, **options: Any) -> None:
     """Show one dead message: arguments, error and traceback."""
     config = make_config(options)
-    import_tasks(config.imports)
     (message,) = _look(config, lambda looking: _find(looking, queue, [message_id]))
     details = {**_summary(config, message), **_call(config, message), "note": message.note}
     if as_json:
@@ -112,17 +111,17 @@ def _look(config: Config, work: Callable[[Inspector], Awaitable[T]]) -> T:
     return run(main())
 
 
-async def _all_dead(
-    looking: Inspector, queue: str | None, limit: int | None = None
-) -> list[StoredMessage]:
+async def _all_dead(looking: Inspector, queue: str | None, limit: int) -> list[StoredMessage]:
     found: list[StoredMessage] = []
     for stats in await chosen_queues(looking, queue):
         offset = 0
-        while page := await looking.browse(stats.queue, State.DEAD, limit=PAGE, offset=offset):
+        while offset < limit:
+            step = min(PAGE, limit - offset)
+            page = await looking.browse(stats.queue, State.DEAD, limit=step, offset=offset)
+            if not page:
+                break
             found += page
             offset += len(page)
-            if limit is not None and offset >= limit:
-                break
     found.sort(key=lambda message: message.seconds)
     return found[:limit]
 
@@ -146,12 +145,30 @@ Change = Callable[[Inspector, str, Sequence[str]], Awaitable[Sequence[str]]]
 async def _apply(
     looking: Inspector, queue: str | None, ids: Sequence[str], change: Change
 ) -> list[str]:
-    unique = list(dict.fromkeys(ids))
-    messages = await (_find(looking, queue, unique) if ids else _all_dead(looking, queue))
+    if not ids:
+        return await _apply_to_all(looking, queue, change)
+    messages = await _find(looking, queue, list(dict.fromkeys(ids)))
     changed: list[str] = []
     for name in dict.fromkeys(message.queue for message in messages):
         chosen = [message.id for message in messages if message.queue == name]
         changed += await change(looking, name, chosen)
+    return changed
+
+
+async def _apply_to_all(looking: Inspector, queue: str | None, change: Change) -> list[str]:
+    """Change page by page, and no more than there were: some may die again meanwhile."""
+    changed: list[str] = []
+    for stats in await chosen_queues(looking, queue):
+        left, offset = stats.dead, 0
+        while left > 0:
+            step = min(PAGE, left)
+            page = await looking.browse(stats.queue, State.DEAD, limit=step, offset=offset)
+            if not page:
+                break
+            done = await change(looking, stats.queue, [message.id for message in page])
+            changed += done
+            left -= len(page)
+            offset += len(page) - len(done)
     return changed
 
 
@@ -179,6 +196,7 @@ def _summary(config: Config, message: StoredMessage) -> dict[str, Any]:
 
 
 def _call(config: Config, message: StoredMessage) -> dict[str, Any]:
+    open_application(config.imports)  # arguments may be of the application's types
     try:
         envelope = codec_of(config, MsgpackSerializer()).decode(message.body)
     except SerializationError as error:

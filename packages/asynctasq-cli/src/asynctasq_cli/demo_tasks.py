@@ -1,6 +1,10 @@
-"""The tasks of ``asynctasq demo``: one of each kind, some of which fail."""
+"""The tasks of ``asynctasq demo``: one of each kind, some of which fail.
+
+Each leaves a line in a file when its work is done: that is how the demo knows.
+"""
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass
 
@@ -11,22 +15,34 @@ class Refused(Exception):
     """The service said no."""
 
 
+def leave_mark(path: str, mark: str) -> None:
+    """Append one line in one step, so that the lines of many processes do not mix."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(file, f"{mark}\n".encode())
+    finally:
+        os.close(file)
+
+
 @task(name="demo.send_email")
-async def send_email(to: str) -> None:
+async def send_email(number: int, marks: str) -> None:
     """Wait for a mail server."""
     await asyncio.sleep(0.02)
+    leave_mark(marks, f"email {number}")
 
 
 @task(name="demo.resize_image")
-def resize_image(image_id: int) -> None:
+def resize_image(number: int, marks: str) -> None:
     """Block a thread for a moment."""
     time.sleep(0.01)
+    leave_mark(marks, f"image {number}")
 
 
 @task(name="demo.count_primes", process=True)
-def count_primes(limit: int) -> None:
+def count_primes(number: int, marks: str) -> None:
     """Use a core of its own."""
-    sum(all(n % d for d in range(2, int(n**0.5) + 1)) for n in range(2, limit))
+    sum(all(n % d for d in range(2, int(n**0.5) + 1)) for n in range(2, 20_000))
+    leave_mark(marks, f"primes {number}")
 
 
 @dataclass
@@ -34,6 +50,7 @@ class CallFlakyService(AsyncTask[None]):
     """Fails the first time, and is retried."""
 
     number: int
+    marks: str
 
     name = "demo.call_flaky_service"
     max_attempts = 3
@@ -44,13 +61,15 @@ class CallFlakyService(AsyncTask[None]):
         """Succeed at the second attempt."""
         if current_context().attempt == 1:
             raise Refused("busy, try again")
+        leave_mark(self.marks, f"service {self.number}")
 
 
 @dataclass
 class ImportBrokenFile(SyncTask[None]):
     """Fails each time, and ends among the dead."""
 
-    path: str
+    number: int
+    marks: str
 
     name = "demo.import_broken_file"
     max_attempts = 2
@@ -59,4 +78,4 @@ class ImportBrokenFile(SyncTask[None]):
 
     def execute(self) -> None:
         """Fail."""
-        raise ValueError(f"{self.path} is no CSV file")
+        raise ValueError(f"{self.number}.csv is no CSV file")

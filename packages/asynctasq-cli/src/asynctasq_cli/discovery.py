@@ -34,7 +34,7 @@ def import_tasks(modules: Sequence[str]) -> None:
     for module in modules or _convention():
         try:
             importlib.import_module(module)
-        except Exception as error:  # a module may raise anything while it loads
+        except (Exception, SystemExit) as error:  # a module may raise anything while it loads
             raise ImportFailed(f"importing {module!r} failed: {_describe(error)}") from error
 
 
@@ -44,9 +44,9 @@ def _convention() -> list[str]:
     return [CONVENTION] if present else []
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg} ({error.filename}:{error.lineno})"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if len(frames) > 1 else ""
-    return f"{type(error).__name__}: {error}{place}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"

@@ -6,8 +6,12 @@ import sys
 import time
 
 from asynctasq.tasks.context import current_context, running_task
+from asynctasq_cli.output import printable
 
-_FIELDS = ("task_name", "task_id", "queue", "attempt")
+LEVELS = ("debug", "info", "warning", "error")
+
+#: What every record has; the rest was given as ``extra``.
+_USUAL = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
 
 class TaskFields(logging.Filter):
@@ -34,21 +38,23 @@ class TextFormatter(logging.Formatter):
             line += f" id={values['task_id']} queue={values['queue']} attempt={values['attempt']}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
-        return line
+        # our own lines quote messages and errors, which may hold anything
+        return printable(line) if record.name.startswith("asynctasq") else line
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object a line; what a record was given as ``extra`` is in it."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as an object."""
+        extra = {name: value for name, value in vars(record).items() if name not in _USUAL}
         entry: dict[str, object] = {
+            **extra,
             "time": record.created,
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
-        entry |= {name: vars(record)[name] for name in _FIELDS if hasattr(record, name)}
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         return json.dumps(entry, default=str)

@@ -3,7 +3,9 @@
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
 
+import re
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -14,12 +16,11 @@ from asynctasq_cli import options
 from asynctasq_cli.dead import dead
 from asynctasq_cli.demo import demo
 from asynctasq_cli.doctor import doctor
+from asynctasq_cli.output import printable
 from asynctasq_cli.queues import queues
 from asynctasq_cli.worker import worker
 
-click.rich_click.OPTION_GROUPS = {
-    f"asynctasq {name}": options.option_groups() for name in ("worker", "queues", "doctor")
-}
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^@\s]*(?=@)")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,6 +33,11 @@ def cli(debug: bool) -> None:
 for command in (worker, demo, queues, dead, doctor):
     cli.add_command(command)
 
+click.rich_click.OPTION_GROUPS = {
+    f"asynctasq {name}": options.option_groups()
+    for name in ("worker", "queues", "doctor", *(f"dead {name}" for name in dead.commands))
+}
+
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 well, 1 failed, 2 used wrongly, 130 Ctrl+C."""
@@ -40,25 +46,28 @@ def run(arguments: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]  # wherever it stands
     try:
         result = cli.main(words, prog_name="asynctasq", standalone_mode=False)
-    except click.NoSuchOption as error:
-        return _fail(options.unknown_option(error.option_name) or error.format_message(), 2)
-    except click.ClickException as error:
-        return _fail(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except ConfigError as error:
-        return _fail(_text(error, debug), 2)
-    except AsyncTasQError as error:
-        return _fail(_text(error, debug), 1)
+    except Exception as error:  # noqa: BLE001 - people get one line, and can ask for the rest
+        if debug:
+            traceback.print_exception(error)
+        return _fail(error)
     return result if isinstance(result, int) else 0
 
 
-def _text(error: AsyncTasQError, debug: bool) -> str:
-    if debug:
-        raise error
-    return str(error)
-
-
-def _fail(message: str, code: int) -> int:
-    click.echo(f"error: {message}", err=True)
+def _fail(error: Exception) -> int:
+    """Say what went wrong; returns the exit code."""
+    message, code = _explain(error)
+    # a word that was meant as an option's value may be a URL
+    click.echo(f"error: {printable(_PASSWORD.sub('***', message))}", err=True)
     return code
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    if isinstance(error, click.NoSuchOption):
+        return options.unknown_option(error.option_name) or error.format_message(), 2
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, AsyncTasQError):
+        return str(error), 2 if isinstance(error, ConfigError) else 1
+    return f"{type(error).__name__}: {error} (--debug shows where)", 1

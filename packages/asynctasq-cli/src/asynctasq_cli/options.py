@@ -5,7 +5,7 @@
 
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import rich_click as click
@@ -14,41 +14,45 @@ from pydantic.fields import FieldInfo
 from asynctasq import Config
 from asynctasq.drivers import registry
 from asynctasq.errors import ConfigError, DriverIncompatible
+from asynctasq.settings import Settings
+from asynctasq_cli.setting_help import setting_help
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_HELP = {
-    "url": "The broker's URL; its scheme picks the driver.",
-    "driver": "Queue driver: redis where it is installed, else sqlite.",
-    "imports": "Modules to import, comma-separated.",
-}
+#: Understood, but not shown: ``--import`` says the same, and reads better.
+_HIDDEN = {"imports"}
 
 
 def config_options(command: Command) -> Command:
     """Give a command an option for every setting; they arrive as keyword arguments."""
-    for name, field in reversed(_settings().items()):
-        option = click.option(
-            f"--{name.replace('_', '-')}",
-            name,
-            type=_click_type(field.annotation),
-            metavar=_metavar(name, field),
-            help=_HELP.get(name),
-        )
-        command = option(command)
+    for model in reversed(_models().values()):
+        texts = setting_help(model)
+        for name, field in reversed(model.model_fields.items()):
+            option = click.option(
+                _flag(name),
+                name,
+                type=_click_type(field.annotation),
+                metavar=_metavar(name, field),
+                help=texts[name],
+                hidden=name in _HIDDEN,
+            )
+            command = option(command)
     return command
 
 
 def make_config(options: dict[str, Any]) -> Config:
     """The configuration for the options that were given."""
-    names = _settings().keys() & options.keys()
-    return Config(**{name: options[name] for name in names if options[name] is not None})
+    names = {name for model in _models().values() for name in model.model_fields}
+    given = {name: options[name] for name in names & options.keys()}
+    return Config(**{name: value for name, value in given.items() if value is not None})
 
 
-def option_groups() -> list[dict[str, Any]]:
-    """How the help groups the options: core's, and each driver's."""
-    groups = [{"name": "Configuration", "options": _flags(Config.model_fields)}]
-    for driver, fields in _driver_fields().items():
-        groups.append({"name": f"{driver} driver", "options": _flags(fields)})
+def option_groups(own: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """How the help groups the options: the command's own, the general ones, each driver's."""
+    groups = [{"name": "Options", "options": [*own]}]
+    for title, model in _models().items():
+        flags = [_flag(name) for name in model.model_fields if name not in _HIDDEN]
+        groups.append({"name": title, "options": flags})
     return groups
 
 
@@ -67,32 +71,27 @@ def parse_queues(text: str) -> list[str]:
     return names
 
 
-def _settings() -> dict[str, FieldInfo]:
-    fields = dict(Config.model_fields)
-    for driver_fields in _driver_fields().values():
-        fields.update(driver_fields)
-    return fields
-
-
-def _driver_fields() -> dict[str, dict[str, FieldInfo]]:
-    found: dict[str, dict[str, FieldInfo]] = {}
+def _models() -> dict[str, type[Settings]]:
+    """Title in the help to the settings below it."""
+    found: dict[str, type[Settings]] = {"Configuration": Config}
     for driver in registry.driver_names():
         try:
-            found[driver] = registry.driver_class(driver).settings_type.model_fields
+            found[f"{driver} driver"] = registry.driver_class(driver).settings_type
         except DriverIncompatible:  # says so itself when it is chosen
             continue
     return found
 
 
-def _flags(names: typing.Iterable[str]) -> list[str]:
-    return [f"--{name.replace('_', '-')}" for name in names]
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
-def _click_type(annotation: Any) -> type:
+def _click_type(annotation: Any) -> click.Choice[str] | type:
     kinds = _flatten(annotation)
-    if int in kinds:
-        return int
-    return float if float in kinds else str
+    for kind in kinds:
+        if typing.get_origin(kind) is typing.Literal:
+            return click.Choice([str(word) for word in typing.get_args(kind)])
+    return next((kind for kind in (bool, int, float) if kind in kinds), str)
 
 
 def _flatten(annotation: Any) -> set[object]:
@@ -103,8 +102,7 @@ def _flatten(annotation: Any) -> set[object]:
     return {annotation}
 
 
-def _metavar(name: str, field: FieldInfo) -> str:
+def _metavar(name: str, field: FieldInfo) -> str | None:
+    words = {str: name.rpartition("_")[2].upper(), int: "N", float: "SECONDS"}
     kind = _click_type(field.annotation)
-    if kind is str:
-        return name.rpartition("_")[2].upper()
-    return "N" if kind is int else "SECONDS"
+    return words.get(kind) if isinstance(kind, type) else None

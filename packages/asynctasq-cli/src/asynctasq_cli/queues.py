@@ -19,7 +19,7 @@ from asynctasq_cli.output import print_rows
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 @config_options
 def queues(queue: str | None, as_json: bool, **options: Any) -> None:
-    """Count the messages of each queue; ``oldest`` is in seconds."""
+    """Count the messages of each queue; the oldest ready one's age is in seconds."""
     rows = run(_rows(make_config(options), queue))
     print_rows(rows, as_json=as_json, empty="no queue holds a message")
 

@@ -4,20 +4,18 @@
 # click leaves a type parameter of its decorators open
 
 import sys
-from importlib.metadata import version
 from typing import Any
 
 import rich_click as click
 
 from asynctasq import Config, DriverFactory, Worker, init, run
-from asynctasq.tasks.registry import registry
+from asynctasq_cli.banner import show_banner
 from asynctasq_cli.discovery import import_tasks
-from asynctasq_cli.log_format import configure_logging
+from asynctasq_cli.lifeline import stop_with_parent
+from asynctasq_cli.log_format import LEVELS, configure_logging
 from asynctasq_cli.options import config_options, make_config, parse_queues
 from asynctasq_cli.reloader import reload_worker
-from asynctasq_cli.supervisor import exit_with_supervisor, supervise
-
-SHOWN_TASKS = 12
+from asynctasq_cli.supervisor import supervise
 
 
 @click.command()
@@ -25,18 +23,19 @@ SHOWN_TASKS = 12
 @click.option("--concurrency", type=int, default=10, show_default=True, help="Tasks at once.")
 @click.option("--max-tasks", type=int, help="End after exactly so many tasks.")
 @click.option("--burst", is_flag=True, help="End when there is nothing left to do.")
-@click.option("--import", "modules", multiple=True, help="A module to import at the start.")
+@click.option("--import", "modules", multiple=True, metavar="MODULE",
+              help="A module to import at the start; may be repeated.")  # fmt: skip
 @click.option("--processes", type=int, default=1, show_default=True, help="Worker processes.")
 @click.option("--worker-id", help="Its name; made of host and process id by default.")
-@click.option("--shutdown-timeout", type=float, default=25.0, show_default=True,
-              help="Seconds running tasks have to finish.")  # fmt: skip
-@click.option("--lease", type=float, default=30.0, show_default=True,
-              help="Seconds after which a dead worker's tasks are taken over.")  # fmt: skip
+@click.option("--shutdown-timeout", type=float, default=25.0, show_default=True, metavar="SECONDS",
+              help="How long running tasks may take to finish.")  # fmt: skip
+@click.option("--lease", type=float, default=30.0, show_default=True, metavar="SECONDS",
+              help="After so long a dead worker's tasks are taken over.")  # fmt: skip
 @click.option("--heartbeat-interval", type=float, default=60.0, show_default=True,
-              help="Seconds between heartbeats.")  # fmt: skip
-@click.option("--log-level", default="info", show_default=True,
-              type=click.Choice(["debug", "info", "warning", "error"]))  # fmt: skip
-@click.option("--log-format", default="text", show_default=True,
+              metavar="SECONDS", help="Between heartbeats.")  # fmt: skip
+@click.option("--log-level", default="info", show_default=True, help="From which level on.",
+              type=click.Choice(LEVELS, case_sensitive=False))  # fmt: skip
+@click.option("--log-format", default="text", show_default=True, help="For people or machines.",
               type=click.Choice(["text", "json"]))  # fmt: skip
 @click.option("--reload", is_flag=True, help="Restart when a source file changes.")
 @config_options
@@ -48,26 +47,41 @@ def worker(**options: Any) -> int:
     asynctasq worker --driver redis --redis-url redis://localhost:6379
     """
     configure_logging(options["log_level"], options["log_format"])
-    if options["processes"] < 1:
-        raise click.UsageError(f"--processes must be at least 1, not {options['processes']}")
-    parse_queues(options["queues"])
-    config = make_config(options)
+    stop_with_parent()
+    config = _config(options)
+    _make_worker(config, options)  # what cannot work is refused before anything starts
+    _check_processes(options)
     if options["reload"]:
         return reload_worker()
     if options["processes"] > 1:
-        return supervise(options["processes"], options["shutdown_timeout"])
-    exit_with_supervisor()
-    import_tasks([*options["modules"], *config.imports])
-    init(config)
+        return supervise(options["processes"], options["shutdown_timeout"], options["worker_id"])
+    import_tasks(config.imports)
+    init(config)  # whatever the application's modules called it with
     run(_work(config, options))
     return 0
 
 
-async def _work(config: Config, options: dict[str, Any]) -> None:
-    queues = parse_queues(options["queues"])
-    one = Worker(
+def _config(options: dict[str, Any]) -> Config:
+    """The configuration; its imports are those of the options and those it had already.
+
+    They are a part of it, so that the processes of the pool may import them, too.
+    """
+    config = make_config(options)
+    imports = dict.fromkeys([*options["modules"], *config.imports])
+    return config.model_copy(update={"imports": tuple(imports)})
+
+
+def _check_processes(options: dict[str, Any]) -> None:
+    if options["processes"] < 1:
+        raise click.UsageError(f"--processes must be at least 1, not {options['processes']}")
+    if sys.platform == "win32" and (options["processes"] > 1 or options["reload"]):
+        raise click.UsageError("--processes and --reload do not work on Windows")
+
+
+def _make_worker(config: Config, options: dict[str, Any]) -> Worker:
+    return Worker(
         DriverFactory.create_from_config(config),
-        queues=queues,
+        queues=parse_queues(options["queues"]),
         concurrency=options["concurrency"],
         max_tasks=options["max_tasks"],
         worker_id=options["worker_id"],
@@ -77,24 +91,15 @@ async def _work(config: Config, options: dict[str, Any]) -> None:
         burst=options["burst"],
         config=config,
     )
-    if options["log_format"] == "text":
-        _print_banner(config, one.id, queues, options["concurrency"])
-    await one.start()
 
 
-def _print_banner(config: Config, worker_id: str, queues: list[str], concurrency: int) -> None:
-    names = sorted(task.name for task in registry)
-    tasks = ", ".join(names[:SHOWN_TASKS]) or "none yet; found by name when they come"
-    if len(names) > SHOWN_TASKS:
-        tasks += f" and {len(names) - SHOWN_TASKS} more"
-    lines = {
+async def _work(config: Config, options: dict[str, Any]) -> None:
+    one = _make_worker(config, options)
+    facts = {
         "driver": f"{config.driver} ({config.driver_settings.location()})",
-        "queues": ", ".join(queues),
-        "concurrency": concurrency,
-        "worker": worker_id,
-        "tasks": tasks,
+        "queues": ", ".join(parse_queues(options["queues"])),
+        "concurrency": options["concurrency"],
+        "worker": one.id,
     }
-    sys.stderr.write(f"asynctasq {version('asynctasq-core')}\n")
-    for name, value in lines.items():
-        sys.stderr.write(f"  {name:<12}{value}\n")
-    sys.stderr.flush()
+    show_banner(facts, as_log=options["log_format"] == "json")
+    await one.start()

@@ -27,7 +27,7 @@ def _default_driver(data: dict[str, Any]) -> str:
     """The driver that reads the URL; else redis where it is installed, else sqlite."""
     url: SecretStr | None = data.get("url")
     if url is not None:
-        return registry.driver_for_scheme(urlsplit(url.get_secret_value()).scheme)
+        return registry.driver_for_scheme(_scheme(url))
     return "redis" if "redis" in registry.driver_names() else "sqlite"
 
 
@@ -100,8 +100,7 @@ class Config(Settings):
     def _url_fits(self) -> bool:
         if self.url is None:
             return True
-        scheme = urlsplit(self.url.get_secret_value()).scheme
-        return registry.driver_for_scheme(scheme) == self.driver
+        return registry.driver_for_scheme(_scheme(self.url)) == self.driver
 
     def _read_section(self, values: dict[str, object]) -> DriverSettings:
         settings_type = registry.driver_class(self.driver).settings_type
@@ -115,6 +114,13 @@ class Config(Settings):
             if settings_type.url_field:
                 given.setdefault(settings_type.url_field, self.url.get_secret_value())
         return settings_type(**given)
+
+
+def _scheme(url: SecretStr) -> str:
+    try:
+        return urlsplit(url.get_secret_value()).scheme
+    except ValueError as error:  # says no more than what is wrong
+        raise ConfigError(f"url: {error}") from None
 
 
 def _check_names(config: Config, names: set[str]) -> None:

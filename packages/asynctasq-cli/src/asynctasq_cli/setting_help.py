@@ -1,0 +1,38 @@
+"""What the help says of a setting: its line in the docstring of its model, and its default."""
+
+import inspect
+import re
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+_ATTRIBUTES = re.compile(r"^Attributes:\n((?: +.*\n?)+)", re.MULTILINE)
+_FIRST_WORD = re.compile(r"^[a-z]+(?= )")  # and not the start of a URL
+_ENTRY = re.compile(r"^    (?=\S)", re.MULTILINE)
+
+
+def setting_help(model: type[BaseModel]) -> dict[str, str]:
+    """Name of a setting to its help text."""
+    texts = dict(_documented(model))
+    return {
+        name: f"{texts.get(name, '')}{_default(field)}".strip()
+        for name, field in model.model_fields.items()
+    }
+
+
+def _documented(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    section = _ATTRIBUTES.search(inspect.getdoc(model) or "")
+    if section is None:  # undocumented, or run without docstrings
+        return
+    for entry in _ENTRY.split(section[1]):
+        names, _, text = " ".join(entry.split()).partition(": ")
+        text = _FIRST_WORD.sub(lambda match: match[0].capitalize(), text.replace("`", ""))
+        for name in re.findall(r"\w+", names):
+            yield name, text
+
+
+def _default(field: FieldInfo) -> str:
+    default: object = field.get_default()
+    shown = isinstance(default, (str, int, float))  # not a secret, and not computed
+    return f" [default: {default}]" if shown else ""
