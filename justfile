@@ -19,9 +19,9 @@ fix:
 test:
     uv run pytest packages/asynctasq-core packages/asynctasq-cli
 
-# the contract on one broker
-contract broker:
-    uv run pytest integration/test_contract_{{broker}}.py packages/asynctasq-{{broker}} --require-brokers
+# the contract on one broker, or on all
+contract broker="*":
+    uv run pytest integration/test_contract_{{broker}}.py --require-brokers
 
 # everything that needs a broker
 integration:
@@ -29,7 +29,7 @@ integration:
 
 # one package with only what it declares
 isolated name:
-    uv run --isolated --package asynctasq-{{name}} --with 'asynctasq-core[testing]' --with pytest-timeout python -m pytest packages/asynctasq-{{name}}
+    uv run --isolated --package asynctasq-{{name}} --no-dev --with 'pytest>=8' --with 'anyio>=4.4' --with pytest-timeout python -m pytest packages/asynctasq-{{name}}
 
 # wheels, installed in clean environments
 build:
@@ -38,3 +38,7 @@ build:
 # side by side with other queues
 bench broker:
     uv run python -m benchmarks {{broker}}
+
+# all that CI runs, or some groups of it: check demo isolated local containers install pythons readme
+ci *groups:
+    bash .ci/run {{groups}}
