@@ -3,78 +3,64 @@
 import argparse
 import json
 import os
-import subprocess
+import platform
+import sys
 from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
 from statistics import median
-from typing import Any
 
-from benchmarks.environments import CONTENDERS, HERE, Contender
-from benchmarks.latency import measure_idle
-from benchmarks.servers import fresh_broker
+from benchmarks.measure import Failed, Round, Samples, Scale
+from benchmarks.roster import CONTENDERS, OURS
+from benchmarks.table import table
 
-Figures = dict[str, float]
+FULL = Scale(tasks=20_000, stamps=200, idle=10.0)
+QUICK = Scale(tasks=5_000, stamps=60, idle=5.0)
 
 
 def main() -> None:
     """Measure, and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("broker", choices=sorted(CONTENDERS))
-    parser.add_argument("--tasks", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    contenders = CONTENDERS[options.broker]
-    versions = {contender.name: contender.install() for contender in contenders}
-    results: defaultdict[str, list[Figures]] = defaultdict(list)
+    options = _options()
+    chosen = set(options.only or (one.name for one in CONTENDERS[options.broker]))
+    contenders = [one for one in CONTENDERS[options.broker] if one.name in chosen or one is OURS]
+    versions = {one.name: one.install() for one in contenders}
+    samples: defaultdict[str, Samples] = defaultdict(lambda: defaultdict(list))
+    scale = QUICK if options.quick else FULL
     for number in range(options.rounds):
         for contender in contenders if number % 2 == 0 else reversed(contenders):
-            results[contender.name].append(_round(contender, options.broker, options.tasks))
-    print(f"{options.tasks} no-op tasks, one worker process, median of {options.rounds}\n")
-    rows = {name: _medians(figures) for name, figures in results.items()}
-    for contender in contenders:
-        _print_row(contender, versions[contender.name], rows[contender.name], rows["asynctasq"])
-    if options.broker == "redis":
-        idle = measure_idle()
-        print(f"\nan idle asynctasq worker: {idle.commands:.2f} Redis commands/s, enqueue to start "
-              f"median {idle.median:.2f} ms, 95th percentile {idle.p95:.2f} ms")  # fmt: skip
+            _say(f"round {number + 1} of {options.rounds}: {contender.name}")
+            try:
+                Round(contender, options.broker, scale, samples[contender.name]).run()
+            except Failed as error:
+                _say(str(error))
+    results = {name: {k: median(v) for k, v in one.items()} for name, one in samples.items()}
+    print(f"{_today()} · {_machine()} · median of {options.rounds}\n")
+    print(table(contenders, versions, results, OURS.name))
+    if options.json is not None:
+        report = {"machine": _machine(), "date": _today(), "versions": versions, "samples": samples}
+        options.json.write_text(json.dumps({**report, "medians": results}, indent=1))
 
 
-def _round(contender: Contender, broker: str, tasks: int) -> Figures:
-    figures: Figures = {}
-    for concurrency in (100, 10):
-        with fresh_broker(broker) as url:
-            environment = {**os.environ, "BENCHMARK_URL": url}
-            environment["BENCHMARK_CONCURRENCY"] = str(concurrency)
-            enqueued = _run(contender, "enqueue", tasks, environment)
-            worked = _run(contender, "work", tasks, environment)
-        figures["enqueue"] = tasks / enqueued["seconds"]
-        figures[f"drain {concurrency}"] = tasks / worked["seconds"]
-        figures[f"cpu {concurrency}"] = worked["cpu"] / tasks * 1e6
-    return figures
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("broker", choices=sorted(CONTENDERS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="fewer tasks, less to rely on")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these contenders, and ours")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
+    return parser.parse_args()
 
 
-def _run(contender: Contender, verb: str, tasks: int, environment: dict[str, str]) -> Any:
-    script = HERE / "contenders" / contender.script
-    command = [str(contender.python), str(script), verb, str(tasks)]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"{contender.name} failed:\n{done.stderr}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
-def _medians(figures: list[Figures]) -> Figures:
-    return {name: median(one[name] for one in figures) for name in figures[0]}
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
-def _print_row(contender: Contender, version: str, row: Figures, ours: Figures) -> None:
-    cells = [f"{contender.name} {version} ({contender.guarantee})".ljust(42)]
-    cells += [
-        f"{name} {row[name]:>8,.0f}/s (ours {ours[name] / row[name]:>5.1f}x)"
-        for name in ("enqueue", "drain 100", "drain 10")
-    ]
-    cells.append(f"worker CPU {row['cpu 100']:.0f} us/task")
-    print("  ".join(cells))
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,17 @@ class Contender:
 
     Attributes:
         script: in ``contenders/``.
-        requirements: what to install for it; nothing for ours, which runs from this checkout.
         guarantee: what it promises when a worker dies.
+        requirements: what to install, its own distribution first; nothing for ours, which runs
+            from this checkout.
+        slowness: it gets so many times fewer tasks, for a round to end.
     """
 
     name: str
     script: str
-    requirements: tuple[str, ...]
     guarantee: str
+    requirements: tuple[str, ...] = ()
+    slowness: int = 1
 
     @property
     def python(self) -> Path:
@@ -36,28 +39,13 @@ class Contender:
         if not self.requirements:
             return "this checkout"
         if not self.python.exists():
-            place = str(ENVIRONMENTS / self.name)
-            subprocess.run(["uv", "venv", "-q", "--python", sys.executable, place], check=True)
-            command = ["uv", "pip", "install", "-q", "--python", str(self.python)]
-            subprocess.run([*command, *self.requirements], check=True)
-        name = self.requirements[0]
-        code = f"from importlib.metadata import version; print(version({name!r}))"
-        found = subprocess.run(
-            [self.python, "-c", code], capture_output=True, text=True, check=True
-        )
-        return found.stdout.strip()
+            self._create()
+        code = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
+        command = [self.python, "-c", code, self.requirements[0]]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-
-OURS = Contender("asynctasq", "ours.py", (), "at least once")
-# it imports typing_extensions without saying so
-SAQ = ("saq", "typing-extensions")
-CONTENDERS = {
-    "redis": [
-        OURS,
-        Contender(
-            "saq", "saq_queue.py", ("saq", "redis", "hiredis", "typing-extensions"), "at least once"
-        ),
-        Contender("taskiq", "taskiq_streams.py", ("taskiq-redis", "hiredis"), "at least once"),
-    ],
-    "sqlite": [OURS, Contender("huey", "huey_sqlite.py", ("huey",), "at most once")],
-}
+    def _create(self) -> None:
+        place = str(ENVIRONMENTS / self.name)
+        subprocess.run(["uv", "venv", "-q", "--python", sys.executable, place], check=True)
+        command = ["uv", "pip", "install", "-q", "--python", str(self.python)]
+        subprocess.run([*command, *self.requirements], check=True)

@@ -1,40 +1,36 @@
-"""Huey on SQLite: at most once, synchronous."""
+"""Huey on SQLite."""
 
 import asyncio
-import logging
-import os
 
-from common import Clock, Countdown, main
+from common import CONCURRENCY, URL, Moments, main, tally
 from huey import SqliteHuey
 
-logging.disable(logging.INFO)
-countdown = Countdown()
-huey = SqliteHuey(filename=os.environ["BENCHMARK_URL"].removeprefix("sqlite:///"), results=False)
+huey = SqliteHuey(filename=URL.removeprefix("sqlite:///"), results=False)
 
 
 @huey.task()
 def noop() -> None:
-    """Count."""
-    loop.call_soon_threadsafe(countdown.hit)
+    tally.hit()
+
+
+@huey.task()
+def stamp(sent: float) -> None:
+    tally.stamp(sent)
 
 
 async def enqueue(count: int) -> None:
-    """It has no bulk call: one by one."""
-    for _ in range(count):
+    for _ in range(count):  # it has no bulk call
         noop()
 
 
-async def work(count: int) -> Clock:
-    """One consumer with ten threads."""
-    global loop
-    loop = asyncio.get_running_loop()
-    consumer = huey.create_consumer(workers=10, worker_type="thread", periodic=False)
-    countdown.start(count)
-    consumer.start()
-    await countdown.done.wait()
-    consumer.stop_flag.set()
-    return countdown.clock
+async def send(moments: Moments) -> None:
+    async for sent in moments:
+        stamp(sent)
 
 
-loop: asyncio.AbstractEventLoop
-main(enqueue, work)
+async def work() -> None:
+    huey.create_consumer(workers=CONCURRENCY, worker_type="thread", periodic=False).start()
+    await asyncio.Event().wait()
+
+
+main(enqueue, send, work)
