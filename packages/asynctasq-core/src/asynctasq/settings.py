@@ -8,6 +8,7 @@ in the order: keyword or option, environment, ``.env``, ``pyproject.toml``, defa
 
 import difflib
 from collections.abc import Iterable
+from typing import cast
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr, ValidationError
@@ -101,8 +102,7 @@ def _masked(value: object) -> object:
         secret = value.get_secret_value()
         return mask_url(secret) if "://" in secret else "***"
     if isinstance(value, (list, tuple)):
-        items: Iterable[object] = value  # pyright: ignore[reportUnknownVariableType]
-        return [_masked(item) for item in items]
+        return [_masked(item) for item in cast("Iterable[object]", value)]
     return value
 
 
