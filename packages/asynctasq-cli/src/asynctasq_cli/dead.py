@@ -93,8 +93,8 @@ def purge(
 ) -> None:
     """Remove dead messages for good."""
     _check_choice(ids, everything)
-    if not yes and sys.stdin.isatty():
-        click.confirm("Remove them for good?", abort=True, err=True)
+    if not yes and sys.stdin.isatty() and not click.confirm("Remove them for good?", err=True):
+        raise click.ClickException("nothing was removed")
 
     async def change(looking: Inspector, name: str, chosen: Sequence[str]) -> Sequence[str]:
         return await looking.delete(name, chosen)

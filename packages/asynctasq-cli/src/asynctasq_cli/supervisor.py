@@ -20,8 +20,6 @@ LONGEST_PAUSE = 30.0
 #: Seconds that a worker has beyond its shutdown timeout.
 MARGIN = 15.0
 TICK = 0.1
-#: The exit code of a command that was used wrongly: another start would end the same way.
-USED_WRONGLY = 2
 
 
 @dataclass(slots=True)
@@ -99,10 +97,7 @@ class Fleet:
                 continue
             member.process = None
             member.finished = code == 0 or self.stopping
-            if code == USED_WRONGLY:
-                member.finished, self.code = True, code
-                self._stop(signal.SIGTERM)
-            elif not member.finished:
+            if not member.finished:
                 _plan_restart(member, code)
 
 

@@ -1,0 +1,125 @@
+"""A directory with an application, and the command run in it as people do."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TASKS = """
+import asyncio, logging
+from pathlib import Path
+from asynctasq import task
+
+def log(word):
+    with Path("log.txt").open("a") as file:
+        file.write(word + "\\n")
+
+@task
+async def hello(word: str):
+    log(word)
+
+@task(name="named")
+async def named():
+    log("named")
+    logging.getLogger("app").warning("from the application", extra={"customer": 7})
+
+@task(max_attempts=1)
+async def fail(reason: str):
+    raise ValueError(reason)
+
+@task
+async def wait(number: int = 0):
+    log(f"start-{number}")
+    while not Path("go").exists():
+        await asyncio.sleep(0.02)
+    log(f"end-{number}")
+"""
+
+PRODUCE = """
+import json, sys
+from asynctasq import dispatch_many, run
+import tasks
+
+async def main():
+    calls = [getattr(tasks, name)(*arguments) for name, *arguments in json.loads(sys.argv[1])]
+    print(*await dispatch_many(calls), sep="\\n")
+
+run(main())
+"""
+
+
+class Shell:
+    """Runs commands in one directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._started: list[subprocess.Popen[str]] = []
+        (folder / "tasks.py").write_text(TASKS)
+        (folder / "produce.py").write_text(PRODUCE)
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("ASYNCTASQ_")}
+        self.environment = {**clean, "ASYNCTASQ_DRIVER": "sqlite", "PYTHONUNBUFFERED": "1"}
+
+    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run ``asynctasq WORDS`` to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "asynctasq", *words],
+            cwd=self.folder, env=self.environment, capture_output=True, text=True,
+            timeout=60, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def json(self, *words: str) -> Any:
+        """What a command prints with ``--json``."""
+        return json.loads(self.run(*words, "--json").stdout)
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        """Start ``asynctasq WORDS``; what it logs is in `stderr`."""
+        with (self.folder / "stderr").open("a") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "asynctasq", *words],
+                cwd=self.folder, env=self.environment, text=True,
+                stdout=subprocess.DEVNULL, stderr=stderr,
+            )  # fmt: skip
+        self._started.append(process)
+        return process
+
+    def produce(self, *calls: Sequence[object]) -> list[str]:
+        """Dispatch calls, each a name and arguments, with a script; returns their ids."""
+        command = [sys.executable, "produce.py", json.dumps(calls)]
+        return subprocess.check_output(
+            command, cwd=self.folder, env=self.environment, text=True
+        ).split()
+
+    def log(self) -> list[str]:
+        """What tasks have written, sorted."""
+        path = self.folder / "log.txt"
+        return sorted(path.read_text().split()) if path.exists() else []
+
+    def stderr(self) -> str:
+        """What started processes have logged."""
+        return (self.folder / "stderr").read_text()
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition, and fail when it does not come."""
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, self.stderr()
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        for process in self._started:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    one = Shell(tmp_path)
+    yield one
+    one.close()

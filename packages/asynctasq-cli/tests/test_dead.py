@@ -1,0 +1,100 @@
+"""``asynctasq dead`` and ``asynctasq queues``."""
+
+import asyncio
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from asynctasq import Config, DriverFactory, Message, Outcome, Settlement
+from asynctasq.drivers import Inspector
+
+
+async def _bury(path: str, bodies: list[bytes]) -> list[str]:
+    """Put messages among the dead without a worker; returns their ids."""
+    driver = DriverFactory.create_from_config(Config(driver="sqlite", sqlite_path=path))
+    await driver.connect()
+    try:
+        ids = [f"id-{n}" for n in range(len(bodies))]
+        await driver.enqueue([Message(i, "q", b) for i, b in zip(ids, bodies, strict=True)])
+        left = len(bodies)
+        while left:
+            held = await driver.dequeue(["q"], limit=left, lease=30, wait=0)
+            await driver.settle([Settlement(d, Outcome.DEAD, note="why") for d in held])
+            left -= len(held)
+        assert isinstance(driver, Inspector)
+        return ids
+    finally:
+        await driver.disconnect()
+
+
+def bury(shell, *bodies: bytes) -> list[str]:
+    return asyncio.run(_bury(str(shell.folder / "asynctasq.db"), list(bodies)))
+
+
+def test_the_dead_are_listed_shown_and_brought_back(shell) -> None:
+    ids = shell.produce(*(["fail", f"reason-{n}"] for n in range(3)))
+    assert shell.run("worker", "--burst").returncode == 0
+    assert {row["id"] for row in shell.json("dead", "list")} == set(ids)
+    shown = shell.json("dead", "show", ids[0])
+    assert (shown["task"], shown["args"], shown["error"]) == (
+        "tasks:fail", ["reason-0"], "ValueError: reason-0",
+    )  # fmt: skip
+    assert "Traceback" in shown["note"]
+    assert "reason-0" in shell.run("dead", "show", ids[0]).stdout
+    assert shell.json("dead", "requeue", ids[1]) == [ids[1]]
+    assert shell.json("dead", "purge", ids[0], "--yes") == [ids[0]]
+    (stats,) = shell.json("queues")
+    assert (stats["queue"], stats["ready"], stats["dead"]) == ("default", 1, 1)
+    assert [row["id"] for row in shell.json("dead", "list", "--queue", "default")] == [ids[2]]
+    assert shell.json("dead", "list", "--queue", "other") == []
+
+
+def test_unknown_ids_change_nothing(shell) -> None:
+    (known,) = bury(shell, b"body")
+    unknown = shell.run("dead", "requeue", known, "nobody")
+    assert (unknown.returncode, unknown.stderr) == (1, "error: not among the dead: nobody\n")
+    assert shell.run("dead", "requeue").returncode == 2
+    assert [row["id"] for row in shell.json("dead", "list")] == [known]
+
+
+def test_all_of_many_are_brought_back(shell) -> None:
+    bury(shell, *[b"body"] * 1201)
+    assert shell.run("dead", "requeue", "--all").stdout == "1201 requeued\n"
+    (stats,) = shell.json("queues")
+    assert (stats["ready"], stats["dead"]) == (1201, 0)
+
+
+def test_a_body_nobody_can_read_is_shown_as_bytes(shell) -> None:
+    (one,) = bury(shell, b"\xc1garbage")
+    (row,) = shell.json("dead", "list")
+    assert (row["task"], row["error"]) == (None, "why")
+    assert r"\xc1garbage" in shell.json("dead", "show", one)["body"]
+
+
+def test_control_characters_do_not_reach_the_terminal(shell) -> None:
+    (dead,) = shell.produce(["fail", "\x1b[31mred\x07"])
+    shell.run("worker", "--burst")
+    for command in (["dead", "list"], ["dead", "show", dead]):
+        answer = shell.run(*command)
+        assert "red" in answer.stdout
+        assert "\x1b" not in answer.stdout
+        assert "\x07" not in answer.stdout
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [(b"n\n", 1, 1), (b"y\n", 0, 0)])
+def test_purge_asks_on_a_terminal(shell, answer: bytes, code: int, left: int) -> None:
+    (one,) = bury(shell, b"body")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asynctasq", "dead", "purge", one],
+        cwd=shell.folder, env=shell.environment, stdin=theirs,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.write(ours, answer)
+    assert process.wait(30) == code
+    os.close(ours)
+    os.close(theirs)
+    assert len(shell.json("dead", "list")) == left
