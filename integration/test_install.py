@@ -1,6 +1,7 @@
-"""What users install: wheels in clean environments. They are built by ``just wheels`` or here."""
+"""What users install: wheels, each built from its source distribution, in clean environments."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = sorted(ROOT.glob("packages/*/src/*/"))
 OTHER_CLIENTS = ("asyncpg", "aiomysql", "aio_pika", "aioboto3", "boto3")
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.install]
@@ -17,9 +19,17 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.install]
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheels")
-    command = ["uv", "build", "--all-packages", "--wheel", "-q", "--out-dir", str(folder)]
+    command = [find_uv(), "build", "--all-packages", "-q", "--out-dir", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True)
     return folder
+
+
+def find_uv() -> str:
+    """The uv beside this interpreter, else the one on the path."""
+    beside = Path(sys.executable).with_name("uv")
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    assert found is not None, "these tests need uv"
+    return found
 
 
 class Environment:
@@ -28,7 +38,7 @@ class Environment:
     def __init__(self, folder: Path, wheels: Path, *requirements: str) -> None:
         self.folder = folder
         self.python = folder / "env" / "bin" / "python"
-        uv = ("uv", "-q")
+        uv = (find_uv(), "-q")
         self._run(*uv, "venv", "--python", sys.executable, "env")
         place = ("--find-links", str(wheels), "--python", str(self.python))
         self._run(*uv, "pip", "install", *place, *requirements)
@@ -36,6 +46,10 @@ class Environment:
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run ``python WORDS`` there."""
         return self._run(str(self.python), *words, check=False)
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run ``asynctasq WORDS`` there."""
+        return self._run(str(self.python.with_name("asynctasq")), *words)
 
     def imports(self, *modules: str) -> dict[str, bool]:
         """Which of these modules can be imported."""
@@ -69,7 +83,14 @@ def test_an_extra_brings_its_driver_and_no_other(with_redis: Environment) -> Non
 def test_without_an_extra_no_driver_comes(plain: Environment) -> None:
     names = ("redis", "asynctasq_redis", "pytest", *OTHER_CLIENTS)
     assert plain.imports(*names) == dict.fromkeys(names, False)
-    assert plain.run("-m", "asynctasq", "--version").stdout.startswith("asynctasq, version")
+
+
+def test_the_command_answers_by_name_and_as_a_module(plain: Environment) -> None:
+    version = plain.run("-m", "asynctasq", "--version")
+    assert version.stdout.startswith("asynctasq, version")
+    assert plain.command("--version").stdout == version.stdout
+    assert "worker" in plain.command("--help").stdout
+    assert "worker" in plain.run("-m", "asynctasq", "--help").stdout
 
 
 def test_a_driver_that_is_not_installed_names_its_extra(plain: Environment) -> None:
@@ -119,9 +140,13 @@ def test_core_and_a_driver_dispatch_without_the_command(
     assert len(answer.stdout.strip()) == 36
 
 
-def test_wheels_hold_what_they_should(wheels: Path) -> None:
+def test_wheels_hold_all_files_of_their_package(wheels: Path) -> None:
     names = {path.name.split("-")[0]: ZipFile(path).namelist() for path in wheels.glob("*.whl")}
-    assert names.keys() == {"asynctasq", "asynctasq_core", "asynctasq_redis", "asynctasq_cli"}
+    packages = {path.parents[1].name.replace("-", "_"): path for path in PACKAGES}
+    assert names.keys() == {"asynctasq", *packages}
     assert not [name for name in names["asynctasq"] if name.endswith(".py")]
-    assert "asynctasq/py.typed" in names["asynctasq_core"]
-    assert "asynctasq_redis/lua/dequeue.lua" in names["asynctasq_redis"]
+    for distribution, source in packages.items():
+        files = {file for file in source.rglob("*") if file.is_file() and file.suffix != ".pyc"}
+        missing = {str(file.relative_to(source.parent)) for file in files} - {*names[distribution]}
+        assert missing == set()
+        assert f"{source.name}/py.typed" in names[distribution]
