@@ -1,6 +1,7 @@
 """The distributions fit each other."""
 
 import tomllib
+from configparser import ConfigParser
 from itertools import chain
 from pathlib import Path
 
@@ -12,6 +13,7 @@ PROJECTS = [
     for path in [ROOT / "pyproject.toml", *sorted(ROOT.glob("packages/*/pyproject.toml"))]
 ]
 VERSIONS = {project["name"]: project["version"] for project in PROJECTS}
+DRIVERS = VERSIONS.keys() - {"asynctasq", "asynctasq-core", "asynctasq-cli"}
 
 
 def test_internal_requirements_accept_this_checkout() -> None:
@@ -40,6 +42,19 @@ def test_every_driver_has_an_extra_and_is_in_all() -> None:
     root = next(project for project in PROJECTS if project["name"] == "asynctasq")
     extras = dict(root["optional-dependencies"])
     everything = extras.pop("all")
-    drivers = VERSIONS.keys() - {"asynctasq", "asynctasq-core", "asynctasq-cli"}
-    assert {f"asynctasq-{extra}" for extra in extras} == drivers
+    assert {f"asynctasq-{extra}" for extra in extras} == DRIVERS
     assert sorted(everything) == sorted(chain(*extras.values()))
+
+
+def test_every_driver_is_held_to_the_import_rules() -> None:
+    rules = ConfigParser()
+    rules.read(ROOT / ".importlinter")
+    drivers = {name.replace("-", "_") for name in DRIVERS}
+    for section, option in (
+        ("importlinter", "root_packages"),
+        ("importlinter:contract:distributions", "forbidden_modules"),
+        ("importlinter:contract:command", "forbidden_modules"),
+        ("importlinter:contract:seam", "source_modules"),
+        ("importlinter:contract:independence", "modules"),
+    ):
+        assert drivers - set(rules[section][option].split()) == set(), (section, option)
