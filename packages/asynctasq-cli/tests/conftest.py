@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -53,6 +53,29 @@ async def main():
 run(main())
 """
 
+# Starting an interpreter costs most of a short command's time: this one forks for each.
+BATCH = """
+import json, os, sys
+from asynctasq_cli.main import run
+
+for number, words in enumerate(json.loads(sys.argv[1])):
+    child = os.fork()
+    if child == 0:
+        for descriptor, name in ((1, "stdout"), (2, "stderr")):
+            os.dup2(os.open(f"{number}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+        sys.argv[1:] = words
+        sys.exit(run())
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Answer(NamedTuple):
+    """What a command said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
 
 class Shell:
     """Runs commands in one directory."""
@@ -76,6 +99,18 @@ class Shell:
     def json(self, *words: str) -> Any:
         """What a command prints with ``--json``."""
         return json.loads(self.run(*words, "--json").stdout)
+
+    def batch(self, *commands: Sequence[str]) -> list[Answer]:
+        """Run commands one after the other, each in a process of its own."""
+        output = subprocess.check_output(
+            [sys.executable, "-c", BATCH, json.dumps(commands)],
+            cwd=self.folder, env=self.environment, text=True,
+            timeout=60, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        return [
+            Answer(int(code), *(self._read(f"{n}.{name}") for name in ("stdout", "stderr")))
+            for n, code in enumerate(output.split())
+        ]
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
         """Start ``asynctasq WORDS``; what it logs is in `stderr`."""
@@ -102,7 +137,7 @@ class Shell:
 
     def stderr(self) -> str:
         """What started processes have logged."""
-        return (self.folder / "stderr").read_text()
+        return self._read("stderr")
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition, and fail when it does not come."""
@@ -117,9 +152,20 @@ class Shell:
             process.kill()
             process.wait()
 
+    def _read(self, name: str) -> str:
+        return (self.folder / name).read_text()
+
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
     one = Shell(tmp_path)
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def shared_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """For commands that leave nothing behind."""
+    one = Shell(tmp_path_factory.mktemp("shared"))
     yield one
     one.close()

@@ -1,6 +1,7 @@
 """``asynctasq dead`` and ``asynctasq queues``."""
 
 import asyncio
+import json
 import os
 import pty
 import subprocess
@@ -9,10 +10,9 @@ import sys
 import pytest
 
 from asynctasq import Config, DriverFactory, Message, Outcome, Settlement
-from asynctasq.drivers import Inspector
 
 
-async def _bury(path: str, bodies: list[bytes]) -> list[str]:
+async def _bury(path: str, bodies: list[bytes], note: str) -> list[str]:
     """Put messages among the dead without a worker; returns their ids."""
     driver = DriverFactory.create_from_config(Config(driver="sqlite", sqlite_path=path))
     await driver.connect()
@@ -22,42 +22,53 @@ async def _bury(path: str, bodies: list[bytes]) -> list[str]:
         left = len(bodies)
         while left:
             held = await driver.dequeue(["q"], limit=left, lease=30, wait=0)
-            await driver.settle([Settlement(d, Outcome.DEAD, note="why") for d in held])
+            await driver.settle([Settlement(d, Outcome.DEAD, note=note) for d in held])
             left -= len(held)
-        assert isinstance(driver, Inspector)
         return ids
     finally:
         await driver.disconnect()
 
 
-def bury(shell, *bodies: bytes) -> list[str]:
-    return asyncio.run(_bury(str(shell.folder / "asynctasq.db"), list(bodies)))
+def bury(shell, *bodies: bytes, note: str = "why") -> list[str]:
+    return asyncio.run(_bury(str(shell.folder / "asynctasq.db"), list(bodies), note))
 
 
 def test_the_dead_are_listed_shown_and_brought_back(shell) -> None:
     ids = shell.produce(*(["fail", f"reason-{n}"] for n in range(3)))
     assert shell.run("worker", "--burst").returncode == 0
-    assert {row["id"] for row in shell.json("dead", "list")} == set(ids)
-    shown = shell.json("dead", "show", ids[0])
+    answers = shell.batch(
+        ["dead", "list", "--json"],
+        ["dead", "show", ids[0], "--json"],
+        ["dead", "show", ids[0]],
+        ["dead", "requeue", ids[1], "--json"],
+        ["dead", "purge", ids[0], "--yes", "--json"],
+        ["queues", "--json"],
+        ["dead", "list", "--queue", "default", "--json"],
+        ["dead", "list", "--queue", "other", "--json"],
+    )
+    assert [answer.returncode for answer in answers] == [0] * 8
+    listed, shown, _, requeued, purged, (stats,), left, others = (
+        json.loads(answer.stdout) if n != 2 else None for n, answer in enumerate(answers)
+    )
+    assert {row["id"] for row in listed} == set(ids)
     assert (shown["task"], shown["args"], shown["error"]) == (
         "tasks:fail", ["reason-0"], "ValueError: reason-0",
     )  # fmt: skip
     assert "Traceback" in shown["note"]
-    assert "reason-0" in shell.run("dead", "show", ids[0]).stdout
-    assert shell.json("dead", "requeue", ids[1]) == [ids[1]]
-    assert shell.json("dead", "purge", ids[0], "--yes") == [ids[0]]
-    (stats,) = shell.json("queues")
+    assert "reason-0" in answers[2].stdout
+    assert (requeued, purged) == ([ids[1]], [ids[0]])
     assert (stats["queue"], stats["ready"], stats["dead"]) == ("default", 1, 1)
-    assert [row["id"] for row in shell.json("dead", "list", "--queue", "default")] == [ids[2]]
-    assert shell.json("dead", "list", "--queue", "other") == []
+    assert ([row["id"] for row in left], others) == ([ids[2]], [])
 
 
 def test_unknown_ids_change_nothing(shell) -> None:
     (known,) = bury(shell, b"body")
-    unknown = shell.run("dead", "requeue", known, "nobody")
+    unknown, neither, left = shell.batch(
+        ["dead", "requeue", known, "nobody"], ["dead", "requeue"], ["dead", "list", "--json"]
+    )
     assert (unknown.returncode, unknown.stderr) == (1, "error: not among the dead: nobody\n")
-    assert shell.run("dead", "requeue").returncode == 2
-    assert [row["id"] for row in shell.json("dead", "list")] == [known]
+    assert (neither.returncode, neither.stderr) == (2, "error: name the ids, or say --all\n")
+    assert [row["id"] for row in json.loads(left.stdout)] == [known]
 
 
 def test_all_of_many_are_brought_back(shell) -> None:
@@ -75,10 +86,8 @@ def test_a_body_nobody_can_read_is_shown_as_bytes(shell) -> None:
 
 
 def test_control_characters_do_not_reach_the_terminal(shell) -> None:
-    (dead,) = shell.produce(["fail", "\x1b[31mred\x07"])
-    shell.run("worker", "--burst")
-    for command in (["dead", "list"], ["dead", "show", dead]):
-        answer = shell.run(*command)
+    (dead,) = bury(shell, b"body", note="\x1b[31mred\x07")
+    for answer in shell.batch(["dead", "list"], ["dead", "show", dead]):
         assert "red" in answer.stdout
         assert "\x1b" not in answer.stdout
         assert "\x07" not in answer.stdout
