@@ -36,10 +36,21 @@ class Attempt:
     call: "Call | None" = field(default=None)
 
     def cancel(self, stop: Stop) -> None:
-        """Stop the attempt, if it is still running."""
-        if self.task is not None and not self.task.done():
+        """Stop the attempt, if it is still running; once, so that it can clean up."""
+        if self.stop is None and self.task is not None and not self.task.done():
             self.stop = stop
             self.task.cancel()
+
+    def interrupted_by(self, error: BaseException) -> bool:
+        """Whether it was stopped from outside, and `error` is what came of that."""
+        if self.stop is not None or isinstance(error, GeneratorExit):
+            return True
+        # a task may raise CancelledError all by itself; who cancels one is counted
+        return (
+            isinstance(error, asyncio.CancelledError)
+            and self.task is not None
+            and self.task.cancelling() > 0
+        )
 
     @property
     def name(self) -> str:

@@ -4,7 +4,8 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from asynctasq.config import Config
@@ -27,7 +28,9 @@ class Client:
     def __init__(self) -> None:
         self._config: Config | None = None
         self._serializer: BaseSerializer = MsgpackSerializer()
-        self._dispatchers: WeakKeyDictionary[Loop, Dispatcher] = WeakKeyDictionary()
+        self._make_driver: Callable[[], BaseDriver] | None = None
+        self._version = 0  # of all three
+        self._dispatchers: WeakKeyDictionary[Loop, tuple[int, Dispatcher]] = WeakKeyDictionary()
         self._closers: WeakKeyDictionary[Loop, AsyncGenerator[None, None]] = WeakKeyDictionary()
         self._portal: Portal | None = None
         self._lock = threading.Lock()
@@ -44,16 +47,23 @@ class Client:
         """What turns calls into bytes."""
         return self._serializer
 
-    def configure(self, config: Config, serializer: BaseSerializer | None = None) -> None:
-        """Use `config` from now on; loops that dispatched already get a new dispatcher."""
+    def configure(
+        self,
+        config: Config,
+        serializer: BaseSerializer | None = None,
+        make_driver: Callable[[], BaseDriver] | None = None,
+    ) -> None:
+        """Use these from now on; loops that dispatched already get a new dispatcher."""
         self._config = config
+        self._make_driver = make_driver
         if serializer is not None:
             self._serializer = serializer
-        self._dispatchers.clear()
+        self._version += 1
 
     def make_driver(self) -> BaseDriver:
         """A driver as configured, not connected."""
-        return DriverFactory.create_from_config(self.config)
+        make = self._make_driver or partial(DriverFactory.create_from_config, self.config)
+        return make()
 
     async def dispatch(self, call: TaskCall[object]) -> TaskHandle:
         """Store one call; see `TaskCall.dispatch`."""
@@ -72,7 +82,7 @@ class Client:
 
     async def close(self) -> None:
         """Finish and disconnect what this event loop uses."""
-        dispatcher = self._dispatchers.pop(asyncio.get_running_loop(), None)
+        _, dispatcher = self._dispatchers.pop(asyncio.get_running_loop(), (0, None))
         if dispatcher is not None:
             await dispatcher.close()
 
@@ -91,21 +101,25 @@ class Client:
 
     async def _here(self) -> Dispatcher:
         loop = asyncio.get_running_loop()
-        dispatcher = self._dispatchers.get(loop)
-        if dispatcher is None:
-            codec = codec_of(self.config, self._serializer)
-            dispatcher = Dispatcher(self.make_driver(), codec, self.config)
-            self._dispatchers[loop] = dispatcher
-            if loop not in self._closers:
-                self._closers[loop] = closer = self._close_with_loop()
-                await anext(closer)
+        version, dispatcher = self._dispatchers.get(loop, (0, None))
+        if dispatcher is not None and version == self._version:
+            return dispatcher
+        codec = codec_of(self.config, self._serializer)
+        old, dispatcher = dispatcher, Dispatcher(self.make_driver(), codec, self.config)
+        self._dispatchers[loop] = self._version, dispatcher
+        if loop not in self._closers:
+            self._closers[loop] = closer = self._close_with_loop(loop)
+            await anext(closer)
+        if old is not None:
+            await old.close()
         return dispatcher
 
-    async def _close_with_loop(self) -> AsyncGenerator[None, None]:
+    async def _close_with_loop(self, loop: Loop) -> AsyncGenerator[None, None]:
         """Close when the loop ends: ``asyncio.run`` finishes the generators it has seen."""
         try:
             yield
         finally:
+            del self._closers[loop]  # it knows its loop, so it would keep it alive
             await self.close()
 
 
@@ -128,6 +142,8 @@ class Portal:
         asyncio.run_coroutine_threadsafe(client.close(), self._loop).result(timeout=5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
+        if not self._thread.is_alive():
+            self._loop.close()
 
 
 def codec_of(config: Config, serializer: BaseSerializer) -> EnvelopeCodec:

@@ -61,9 +61,13 @@ class Dispatcher:
             raise TaskError("dispatch_sync() would block this event loop: await dispatch() instead")
         return asyncio.run_coroutine_threadsafe(self.dispatch(call), self._loop).result()
 
+    async def flush(self) -> None:
+        """Finish what is under way."""
+        await self._orders.flush()
+
     async def close(self) -> None:
         """Finish what is under way and disconnect."""
-        await self._orders.flush()
+        await self.flush()
         await self._driver.disconnect()
 
     def _message(self, call: TaskCall[object]) -> Message:

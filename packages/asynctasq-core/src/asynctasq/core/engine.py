@@ -6,13 +6,14 @@ import os
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from asynctasq.config import Config
 from asynctasq.core.attempt import Attempt, Stop
-from asynctasq.core.client import codec_of
+from asynctasq.core.client import client, codec_of
 from asynctasq.core.dispatcher import Dispatcher
 from asynctasq.core.executor import Executor
 from asynctasq.core.fetcher import Fetcher
@@ -46,20 +47,23 @@ FLUSH_PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a worker was told; see `asynctasq.core.worker.Worker`."""
+    """What a worker was told; see `asynctasq.core.worker.Worker`.
+
+    What is None is as `asynctasq.init` says, which may be called after the worker was made.
+    """
 
     worker_id: str
     queues: Sequence[str]
     concurrency: int
     max_tasks: int | None
-    serializer: BaseSerializer
+    serializer: BaseSerializer | None
     heartbeat_interval: float
     process_pool_size: int | None
     process_pool_max_tasks_per_child: int | None
     shutdown_timeout: float
     lease: float
     burst: bool
-    config: Config
+    config: Config | None
     emitters: Sequence[EventEmitter]
     registry: TaskRegistry
 
@@ -70,22 +74,23 @@ class Engine:
     def __init__(self, driver: BaseDriver, plan: Plan) -> None:
         self._driver = driver
         self._plan = plan
+        config, serializer = plan.config or client.config, plan.serializer or client.serializer
         self._started = time.monotonic()
         self._shutdown = Shutdown()
         self._slots = Slots(plan.concurrency, plan.max_tasks)
         self._keeper = LeaseKeeper(driver, lease=plan.lease, on_lost=self._leases_lost)
         self._settler = Settler(driver, self._settled)
-        self._runners = Runners(_make_pool(plan))
+        self._runners = Runners(_make_pool(plan, Setup.of(driver, config, serializer)))
         self._events = EventStream(plan.emitters)
         self._heartbeat = Heartbeat(
             driver, self._events, interval=plan.heartbeat_interval, info=self._info
         )
-        codec = codec_of(plan.config, plan.serializer)
-        self._dispatcher = Dispatcher(driver, codec, plan.config)
+        codec = codec_of(config, serializer)
+        self._dispatcher = Dispatcher(driver, codec, config)
         self._executor = Executor(
             registry=plan.registry,
             codec=codec,
-            config=plan.config,
+            config=config,
             runners=self._runners,
             events=self._events,
             settle=self._settler.add,
@@ -102,11 +107,19 @@ class Engine:
         )
 
     async def __aenter__(self) -> Self:
-        # the tasks' own calls go to the same broker
-        self._token = dispatcher_var.set(self._dispatcher)
-        self._keeper.start()
-        await self._events.__aenter__()
-        await self._heartbeat.start()
+        async with AsyncExitStack() as stack:  # whatever fails or is cancelled, all else ends
+            stack.push_async_callback(self._runners.close)
+            self._keeper.start()
+            stack.push_async_callback(self._keeper.stop)
+            await stack.enter_async_context(self._events)
+            stack.push_async_callback(self._heartbeat.stop)
+            await self._heartbeat.start()
+            stack.push_async_callback(self._settle_the_rest)
+            # the tasks' own calls go to the same broker
+            token = dispatcher_var.set(self._dispatcher)
+            stack.callback(dispatcher_var.reset, token)
+            stack.push_async_callback(self._dispatcher.flush)
+            self._parts = stack.pop_all()
         return self
 
     async def __aexit__(
@@ -115,13 +128,7 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        dispatcher_var.reset(self._token)
-        if not await self._settler.flush(FLUSH_PATIENCE):
-            logger.error("the broker is away: outcomes are lost, their tasks will run again")
-        await self._heartbeat.stop()
-        await self._events.__aexit__(kind, error, trace)
-        await self._keeper.stop()
-        await self._runners.close()
+        await self._parts.__aexit__(kind, error, trace)
 
     async def run(self, shutdown: Shutdown) -> None:
         """Fetch and run until there is no more to do or `shutdown` is requested; then drain."""
@@ -149,26 +156,38 @@ class Engine:
                 attempt.cancel(Stop.SHUTDOWN)
         forced = asyncio.create_task(shutdown.forced.wait())
         empty = asyncio.create_task(self._slots.empty())
-        await asyncio.wait(
-            [forced, empty],
-            timeout=self._plan.shutdown_timeout,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        try:
+            await asyncio.wait(
+                [forced, empty],
+                timeout=self._plan.shutdown_timeout,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:  # cancelled while it waits, it does the rest at once
+            await self._give_back(empty)
+            forced.cancel()
+            empty.cancel()
+            await asyncio.wait([forced, empty])
+
+    async def _give_back(self, empty: asyncio.Task[None]) -> None:
+        """Cancel what still runs, and release it."""
         for attempt in self._slots:
             attempt.cancel(Stop.SHUTDOWN)
         await asyncio.wait([empty], timeout=CANCEL_PATIENCE)
         for attempt in self._slots:  # it ignores its cancellation
             logger.warning("%s does not end; given back while it runs", attempt.name)
             self._settler.add(Settlement(attempt.delivery, Outcome.RELEASE))
-        forced.cancel()
-        empty.cancel()
-        await asyncio.wait([forced, empty])
+
+    async def _settle_the_rest(self) -> None:
+        if not await self._settler.close(FLUSH_PATIENCE):
+            logger.error("the broker is away: outcomes are lost, their tasks will run again")
 
     def _take(self, delivery: Delivery) -> None:
         self._keeper.hold(delivery)
+        if self._is_mine(delivery):
+            return
         if self._shutdown.requested.is_set():  # the fetch was under way
             self._settler.add(Settlement(delivery, Outcome.RELEASE))
-        elif not self._is_mine(delivery):
+        else:
             attempt = Attempt(delivery, self._plan.worker_id)
             self._slots.enter(attempt)
             self._executor.start(attempt)
@@ -197,8 +216,8 @@ class Engine:
         for delivery in deliveries:
             attempt = self._slots.find(delivery)
             # else its outcome is on the way and will be refused, or it has a new lease by now
-            if attempt is not None and attempt.delivery is delivery:
-                self._keeper.drop(delivery)
+            if attempt is not None and attempt.delivery == delivery:
+                self._keeper.drop(attempt.delivery)
                 attempt.cancel(Stop.LEASE_LOST)
 
     async def _capacity(self) -> int:
@@ -210,7 +229,7 @@ class Engine:
     async def _is_finished(self) -> bool:
         if not self._plan.burst or len(self._slots):
             return False
-        await self._settler.flush(FLUSH_PATIENCE)
+        await self._settler.flush()
         if not isinstance(self._driver, Inspector):
             return True
         try:
@@ -233,6 +252,10 @@ class Engine:
         )
 
 
-def _make_pool(plan: Plan) -> ProcessPool:
-    setup = Setup(plan.config, plan.serializer, plan.config.imports)
-    return ProcessPool(plan.process_pool_size, plan.process_pool_max_tasks_per_child, setup)
+def _make_pool(plan: Plan, setup: Setup) -> ProcessPool:
+    config = setup.config
+    return ProcessPool(
+        plan.process_pool_size or config.process_pool_size,
+        plan.process_pool_max_tasks_per_child or config.process_pool_max_tasks_per_child,
+        setup,
+    )

@@ -31,7 +31,12 @@ from asynctasq.tasks.registry import TaskRegistry
 
 logger = logging.getLogger("asynctasq.worker")
 
+LINE_LIMIT = 500
 NOTE_LIMIT = 16_000
+
+#: Seconds before a call is delivered again that somebody else than the worker cancelled, as
+#: asyncio.run does at its end: should a task do it to itself, this is no hot loop.
+OTHERS_CANCEL_DELAY = 1.0
 
 _PACKAGE = str(Path(__file__).parents[1])
 
@@ -70,8 +75,13 @@ class Executor:
     async def _run(self, attempt: Attempt) -> None:
         try:
             settlement = await self._outcome(attempt)
-        except asyncio.CancelledError:  # before it began, or while its failure was handled
-            settlement = _interrupted(attempt)
+        except GeneratorExit:  # its loop is gone
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the message needs an outcome
+            if attempt.interrupted_by(error):
+                settlement = _interrupted(attempt)
+            else:  # a serializer that raises what it likes
+                settlement = self._not_readable_yet(attempt, error)
         finally:
             self._ended(attempt)
         if settlement is not None:
@@ -93,14 +103,14 @@ class Executor:
             call.runnable = call.definition.prepare(call.envelope.args, call.envelope.kwargs)
             self._emit(TaskStarted, attempt)
             await self._runners.run(attempt, call, call.runnable)
-        except asyncio.CancelledError as error:
-            if attempt.stop is not None:
+        except BaseException as error:  # SystemExit, too, is the task's failure
+            if attempt.interrupted_by(error):
                 raise
-            return await self._failed(attempt, call, TaskCancelled(str(error)))
-        except GeneratorExit:
-            raise
-        except BaseException as error:  # noqa: BLE001 - SystemExit, too, is the task's failure
+            if isinstance(error, asyncio.CancelledError):
+                error = TaskCancelled(str(error))
             return await self._failed(attempt, call, error)
+        if attempt.stop is Stop.LEASE_LOST:  # it ignored its cancellation
+            return _interrupted(attempt)
         return self._done(attempt, time.perf_counter() - started)
 
     def _read(self, attempt: Attempt) -> Call:
@@ -127,7 +137,7 @@ class Executor:
     ) -> bool:
         try:
             return runnable is None or runnable.should_retry(error)
-        except Exception:  # the hook is the user's
+        except BaseException:  # the hook is the user's
             logger.exception("%s: should_retry failed", attempt.name, extra=_fields(attempt))
             return True
 
@@ -139,11 +149,13 @@ class Executor:
             await self._runners.call_hook(call, runnable, error)
         except InvalidArguments:  # it cannot even be made, so it has nothing to clean up
             pass
-        except Exception:  # the hook is the user's
+        except BaseException as failure:  # the hook is the user's
+            if attempt.interrupted_by(failure):
+                raise
             logger.exception("%s: failed() failed", attempt.name, extra=_fields(attempt))
         return self._dead(attempt, error)
 
-    def _not_readable_yet(self, attempt: Attempt, error: Exception) -> Settlement:
+    def _not_readable_yet(self, attempt: Attempt, error: BaseException) -> Settlement:
         if NOT_KNOWN_YET.allows(attempt.delivery.attempt, error):
             delay = NOT_KNOWN_YET.next_delay(attempt.delivery.attempt)
             return self._retry(attempt, error, delay)
@@ -189,7 +201,8 @@ def _interrupted(attempt: Attempt) -> Settlement | None:
         )  # fmt: skip
         return None
     logger.info("%s given back", attempt.name, extra=_fields(attempt))
-    return Settlement(attempt.delivery, Outcome.RELEASE)
+    delay = 0.0 if attempt.stop is Stop.SHUTDOWN else OTHERS_CANCEL_DELAY
+    return Settlement(attempt.delivery, Outcome.RELEASE, delay)
 
 
 def _workers_died(attempt: Attempt, call: Call) -> WorkerDied:
@@ -200,16 +213,27 @@ def _workers_died(attempt: Attempt, call: Call) -> WorkerDied:
 
 
 def _one_line(error: BaseException) -> str:
-    text = str(error).strip().split("\n", 1)[0]
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - an exception's own text may fail in any way
+        text = "(it has no text: its __str__ fails)"
+    text = _storable(text.strip().split("\n", 1)[0])
+    if len(text) > LINE_LIMIT:
+        text = f"{text[:LINE_LIMIT]}[…]"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _note(error: BaseException) -> str:
     """The error with its traceback, the innermost frames kept if it is long."""
-    text = "".join(traceback.format_exception(*_for_people(error)))
+    text = _storable("".join(traceback.format_exception(*_for_people(error))))
     if len(text) > NOTE_LIMIT:
         text = f"[…]{text[-NOTE_LIMIT:]}"
     return f"{_one_line(error)}\n\n{text}"
+
+
+def _storable(text: str) -> str:
+    """The text without what some broker cannot store: lone surrogates and NUL."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _for_people(

@@ -1,6 +1,7 @@
 """What runs inside a process of the pool: one job after the other, until the pipe closes."""
 
 import asyncio
+import contextvars
 import importlib
 import inspect
 import os
@@ -8,14 +9,16 @@ import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
-from typing import cast
+from typing import Self, cast
 
 from asynctasq.config import Config
 from asynctasq.core.client import client, codec_of
+from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.errors import TaskError, TaskNotFound
 from asynctasq.importing import importer
 from asynctasq.serialization.serializer import BaseSerializer
@@ -31,7 +34,12 @@ class Setup:
 
     config: Config
     serializer: BaseSerializer
-    imports: Sequence[str] = ()
+    make_driver: Callable[[], BaseDriver]
+
+    @classmethod
+    def of(cls, driver: BaseDriver, config: Config, serializer: BaseSerializer) -> Self:
+        """The set-up of a worker on `driver`: there, too, goes what its processes dispatch."""
+        return cls(config, serializer, partial(type(driver), driver.settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +53,26 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a task raised; its traceback as text, since tracebacks do not travel."""
+    """What a task raised.
 
-    exception: BaseException
+    Attributes:
+        pickled: the exception, by pickle; it may not be readable at the other end.
+        text: the exception for people, should it not be.
+        traceback: as text, since tracebacks do not travel.
+    """
+
+    pickled: bytes
+    text: str
     traceback: str
+
+    def exception(self) -> BaseException:
+        """What the task raised, with its traceback as a note."""
+        try:
+            error = pickle.loads(self.pickled)
+        except Exception:  # noqa: BLE001 - an exception's own pickling may fail in any way
+            error = TaskError(self.text)
+        error.add_note(self.traceback)
+        return error
 
 
 def main(pipe: "Connection[Failure | None, Job]", setup: Setup) -> None:
@@ -57,28 +81,28 @@ def main(pipe: "Connection[Failure | None, Job]", setup: Setup) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    importer.allow(setup.imports)
-    client.configure(setup.config, setup.serializer)
+    importer.allow(setup.config.imports)
+    client.configure(setup.config, setup.serializer, setup.make_driver)
     with asyncio.Runner() as runner:
         while True:
             try:
                 job = pipe.recv()
             except EOFError:
                 return
-            pipe.send(_run(job, runner, setup))
+            # a context of its own: what one task sets, the next must not see
+            pipe.send(contextvars.copy_context().run(_run, job, runner, setup))
 
 
 def _run(job: Job, runner: asyncio.Runner, setup: Setup) -> Failure | None:
-    token = running_task.set(lambda: job.context)
+    running_task.set(lambda: job.context)
     try:
         runnable = _prepare(job, setup)
         result: object = runnable.execute()
         if inspect.isawaitable(result):
-            runner.run(_await(cast("Awaitable[object]", result)))
+            work = _await(cast("Awaitable[object]", result))
+            runner.run(work, context=contextvars.copy_context())
     except BaseException as error:  # noqa: BLE001 - a task may raise anything; the parent judges
-        return Failure(_portable(error), traceback.format_exc())
-    finally:
-        running_task.reset(token)
+        return _failure(error)
     return None
 
 
@@ -100,12 +124,14 @@ async def _await(result: Awaitable[object]) -> None:
     await result
 
 
-def _portable(error: BaseException) -> BaseException:
+def _failure(error: BaseException) -> Failure:
+    text = "".join(traceback.format_exception_only(error)).strip()
     try:
-        pickle.loads(pickle.dumps(error))
+        pickled = pickle.dumps(error)
+        pickle.loads(pickled)
     except Exception:  # noqa: BLE001 - an exception's own pickling may fail in any way
-        return TaskError(f"{type(error).__name__}: {error}")
-    return error
+        pickled = b""
+    return Failure(pickled, text, "".join(traceback.format_exception(error)))
 
 
 def _die_with_parent() -> None:

@@ -25,16 +25,19 @@ class Child:
     jobs: int = 0
 
     def call(self, job: Job) -> Failure | None:
-        """Run a job there; blocks. Raises `EOFError` or `OSError` when the process dies."""
-        self.pipe.send(job)
-        return self.pipe.recv()
+        """Run a job there; blocks. Raises `WorkerDied` when the process does."""
+        try:
+            self.pipe.send(job)
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            code = self.end()
+            raise WorkerDied(f"the process that ran the task died (exit code {code})") from None
 
-    def end(self, *, kill: bool) -> None:
-        """End the process, at once or after the job it has."""
-        if kill:
-            self.process.kill()
+    def end(self) -> int | None:
+        """Wait for the end of a process that has no job or was killed; its exit code."""
         self.pipe.close()
         self.process.join()
+        return self.process.exitcode
 
 
 class ProcessPool:
@@ -48,6 +51,7 @@ class ProcessPool:
         self._max_jobs = max_tasks_per_child
         self._setup = setup
         self._idle: list[Child] = []
+        self._ending: list[Child] = []
         self._threads = TaskThreads()
 
     async def run(self, job: Job, timeout: float | None, begun: Callable[[], None]) -> None:
@@ -59,46 +63,52 @@ class ProcessPool:
             BaseException: what the task raised, with the child's traceback as a note.
         """
         async with self._slots:
-            child = self._idle.pop() if self._idle else await self._threads.run(self._start)
+            child = self._take() or await self._threads.run(self._start)
             begun()
             failure = await self._call(child, job, timeout)
+            self._put(child)
         if failure is not None:
-            failure.exception.add_note(failure.traceback)
-            raise failure.exception
+            raise failure.exception()
 
     async def close(self) -> None:
-        """End all processes that have no job."""
-        for child in self._idle:
-            await self._threads.run(lambda child=child: child.end(kill=True))
-        self._idle.clear()
-        self._threads.close()
+        """End all processes."""
+        try:
+            for child in (*self._idle, *self._ending):
+                child.process.kill()
+                await self._threads.run(child.end)
+        finally:
+            self._idle.clear()
+            self._ending.clear()
+            self._threads.close()
+
+    def _take(self) -> Child | None:
+        """An idle process that lives; it may have died since its last job."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.process.is_alive():
+                return child
+        return None
+
+    def _put(self, child: Child) -> None:
+        child.jobs += 1
+        if child.jobs != self._max_jobs:
+            self._idle.append(child)
+            return
+        child.pipe.close()  # which ends it
+        self._ending = [child, *(other for other in self._ending if other.process.is_alive())]
 
     async def _call(self, child: Child, job: Job, timeout: float | None) -> Failure | None:
-        healthy = False
+        answer = asyncio.create_task(self._threads.run(lambda: child.call(job)))
         try:
-            async with asyncio.timeout(timeout):
-                failure = await self._threads.run(lambda: child.call(job))
-            healthy = True
-        except TimeoutError:
-            raise TaskTimeout(
-                f"it took longer than {timeout:g} s; its process was killed"
-            ) from None
-        except (EOFError, OSError):
-            code = await self._threads.run(lambda: _exit_code(child))
-            raise WorkerDied(f"the process that ran the task died (exit code {code})") from None
+            in_time, _ = await asyncio.wait([answer], timeout=timeout)
         finally:
-            child.jobs += 1
-            if healthy and child.jobs != self._max_jobs:
-                self._idle.append(child)
-            else:
-                self._discard(child, kill=not healthy)
-        return failure
-
-    def _discard(self, child: Child, *, kill: bool) -> None:
-        if kill:
-            child.process.kill()  # at once: the thread that waits for its answer ends with it
-        else:
-            child.pipe.close()
+            if not answer.done():
+                child.process.kill()
+                await asyncio.wait([answer])
+                answer.exception()  # that it died is no news
+        if not in_time:
+            raise TaskTimeout(f"longer than {timeout:g} s; its process was killed")
+        return answer.result()
 
     def _start(self) -> Child:
         ours, theirs = _spawn.Pipe()
@@ -108,8 +118,3 @@ class ProcessPool:
         process.start()
         theirs.close()
         return Child(process, ours)
-
-
-def _exit_code(child: Child) -> int | None:
-    child.process.join(timeout=5)
-    return child.process.exitcode

@@ -36,14 +36,18 @@ class Runners:
             await self._in_thread(attempt, call, runnable)
 
     async def call_hook(self, call: Call, runnable: Runnable, error: BaseException) -> None:
-        """Call a task's `failed`, in a thread unless the task is asynchronous."""
-        if inspect.iscoroutinefunction(runnable.failed) or call.definition.mode is Mode.LOOP:
-            result = runnable.failed(error)
-        else:
-            context = contextvars.copy_context()
-            result = await self._threads.run(lambda: context.run(runnable.failed, error))
-        if inspect.isawaitable(result):
-            await result
+        """Call a task's `failed`, in a thread unless the task is asynchronous.
+
+        It may take as long as the task itself.
+        """
+        async with asyncio.timeout(call.timeout):
+            if inspect.iscoroutinefunction(runnable.failed) or call.definition.mode is Mode.LOOP:
+                result = runnable.failed(error)
+            else:
+                context = contextvars.copy_context()
+                result = await self._threads.run(lambda: context.run(runnable.failed, error))
+            if inspect.isawaitable(result):
+                await result
 
     async def close(self) -> None:
         """End idle threads and processes."""

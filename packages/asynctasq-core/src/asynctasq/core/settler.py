@@ -28,6 +28,7 @@ class Settler:
         self._backoff = Backoff()
         self._outcomes: GroupCommit[Settlement] = GroupCommit(self._settle, limit=BATCH)
         self._unsettled: dict[tuple[str, str], Settlement] = {}
+        self._closed = False
 
     @property
     def congested(self) -> bool:
@@ -36,6 +37,8 @@ class Settler:
 
     def add(self, settlement: Settlement) -> None:
         """Settle with the next batch."""
+        if self._closed:  # a task that ignored its cancellation, and was given back already
+            return
         self._unsettled[settlement.delivery.queue, settlement.delivery.id] = settlement
         self._outcomes.add(settlement)
 
@@ -46,14 +49,20 @@ class Settler:
             self.add(replace(known, delivery=delivery))
         return known is not None
 
-    async def flush(self, timeout: float) -> bool:
-        """Settle all that waits; give up after `timeout` seconds and return False."""
+    async def flush(self) -> None:
+        """Settle all that waits, for as long as it takes."""
+        await self._outcomes.flush()
+
+    async def close(self, timeout: float) -> bool:
+        """Settle all that waits, for `timeout` seconds; False if some of it is lost."""
+        self._closed = True
         try:
             async with asyncio.timeout(timeout):
                 await self._outcomes.flush()
         except TimeoutError:
-            await self._outcomes.stop()
             return False
+        finally:
+            await self._outcomes.stop()
         return True
 
     async def _settle(self, settlements: Sequence[Settlement]) -> None:

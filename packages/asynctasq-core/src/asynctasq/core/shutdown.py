@@ -43,7 +43,8 @@ class Shutdown:
             yield
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                # None: it was not installed from Python, so Python cannot put it back
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _listen(self, loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
         def ask() -> None:

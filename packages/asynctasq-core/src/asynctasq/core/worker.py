@@ -13,9 +13,9 @@ import os
 import socket
 import uuid
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from asynctasq.config import Config
-from asynctasq.core.client import client
 from asynctasq.core.engine import Engine, Plan
 from asynctasq.core.shutdown import Shutdown
 from asynctasq.drivers.base_driver import BaseDriver
@@ -82,23 +82,19 @@ class Worker:
         )
         check_number("shutdown_timeout", shutdown_timeout, at_least=0)
         check_number("lease", lease, at_least=1)
-        config = config or client.config
         self._driver = queue_driver
         self._handle_signals = handle_signals
-        self._shutdown: Shutdown | None = None
-        self._ended = asyncio.Event()
+        self._run: _Run | None = None
         self.id = worker_id or _make_id()
         self._plan = Plan(
             worker_id=self.id,
             queues=_checked_queues(queues),
             concurrency=concurrency,
             max_tasks=max_tasks,
-            serializer=serializer or client.serializer,
+            serializer=serializer,
             heartbeat_interval=heartbeat_interval,
-            process_pool_size=process_pool_size or config.process_pool_size,
-            process_pool_max_tasks_per_child=(
-                process_pool_max_tasks_per_child or config.process_pool_max_tasks_per_child
-            ),
+            process_pool_size=process_pool_size,
+            process_pool_max_tasks_per_child=process_pool_max_tasks_per_child,
             shutdown_timeout=shutdown_timeout,
             lease=lease,
             burst=burst,
@@ -115,28 +111,40 @@ class Worker:
                 runs, a worker waits for its broker however long it is away.
             TaskError: the worker runs already.
         """
-        if self._shutdown is not None:
+        if self._run is not None:
             raise TaskError("this worker runs already")
-        self._shutdown = shutdown = Shutdown()
-        self._ended.clear()
+        self._run = run = _Run()
         try:
             await self._driver.connect()
-            async with Engine(self._driver, self._plan) as engine:
-                if self._handle_signals:
-                    with shutdown.on_signals():
-                        await engine.run(shutdown)
-                else:
-                    await engine.run(shutdown)
+            # the signals are ours until the last outcome is settled
+            with run.shutdown.on_signals() if self._handle_signals else nullcontext():
+                async with Engine(self._driver, self._plan) as engine:
+                    await engine.run(run.shutdown)
         finally:
-            await self._driver.disconnect()
-            self._shutdown = None
-            self._ended.set()
+            try:
+                await self._driver.disconnect()
+            finally:
+                self._run = None
+                run.ended.set()
 
     async def stop(self) -> None:
-        """Stop in order, as SIGTERM does, and wait for the end; does nothing if not running."""
-        if self._shutdown is not None:
-            self._shutdown.request("stop()")
-            await self._ended.wait()
+        """Stop in order, as SIGTERM does, and wait for the end; does nothing if not running.
+
+        Called again while it stops, it cuts the wait for running tasks short. To be called on
+        the event loop the worker runs on.
+        """
+        run = self._run
+        if run is not None:
+            run.shutdown.request("stop()")
+            await run.ended.wait()
+
+
+class _Run:
+    """One run: how it is asked to end, and that it has."""
+
+    def __init__(self) -> None:
+        self.shutdown = Shutdown()
+        self.ended = asyncio.Event()
 
 
 def _checked_queues(queues: Sequence[str]) -> tuple[str, ...]:
