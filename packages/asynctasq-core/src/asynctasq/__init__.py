@@ -42,6 +42,7 @@ from asynctasq.errors import (
     TaskError,
     TaskNotFound,
     TaskTimeout,
+    UnknownType,
     UnsupportedVersion,
     WorkerDied,
 )
@@ -98,6 +99,7 @@ __all__ = [
     "TaskNotFound",
     "TaskTimeout",
     "TypeHook",
+    "UnknownType",
     "UnsupportedVersion",
     "Worker",
     "WorkerDied",

@@ -18,6 +18,7 @@
     │   └── WorkerDied
     └── SerializationError
         ├── SignatureError
+        ├── UnknownType
         └── UnsupportedVersion
 
 The docstring of a class is its message when it is raised without one.
@@ -103,6 +104,10 @@ class SerializationError(AsyncTasQError):
 
 class SignatureError(SerializationError):
     """The message is not signed with a key this worker knows."""
+
+
+class UnknownType(SerializationError):
+    """The message holds a value of a type that is not known here, or differs."""
 
 
 class UnsupportedVersion(SerializationError):

@@ -15,6 +15,18 @@ from types import ModuleType
 from asynctasq.errors import TaskNotFound
 
 
+def importable_module(module: str) -> str:
+    """The name under which others can import `module`, also when it runs as a script."""
+    if module not in ("__main__", "__mp_main__"):
+        return module
+    main = sys.modules[module]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:  # python -m package.module
+        return spec.name.removesuffix(".__main__")
+    path = getattr(main, "__file__", None)
+    return Path(path).stem if path else module
+
+
 class Importer:
     """Imports modules of an allow-list, and of the packages under one directory.
 
@@ -42,7 +54,8 @@ class Importer:
             return sys.modules[module]
         try:
             return importlib.import_module(module)
-        except Exception as error:  # an application's module may raise anything while it loads
+        # an application's module may raise anything while it loads; a script may even exit
+        except (Exception, SystemExit) as error:
             raise TaskNotFound(
                 f"importing {module!r} failed: {type(error).__name__}: {error}"
             ) from error
@@ -66,9 +79,10 @@ class Importer:
         if spec is None:
             return False
         places = [spec.origin] if spec.has_location else spec.submodule_search_locations or []
-        return any(place and root in Path(place).resolve().parents for place in places) or any(
-            root / package == Path(place).resolve() for place in places if place
-        )
+        home, module = (root / package).resolve(), (root / f"{package}.py").resolve()
+        found = [Path(place).resolve() for place in places if place]
+        # its own directory, not just somewhere below the root: that may hold a virtual environment
+        return any(place in (home, module) or place.parent == home for place in found)
 
 
 #: The allow-list of this process.

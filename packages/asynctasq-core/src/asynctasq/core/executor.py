@@ -19,6 +19,7 @@ from asynctasq.errors import (
     SignatureError,
     TaskCancelled,
     TaskNotFound,
+    UnknownType,
     UnsupportedVersion,
     WorkerDied,
 )
@@ -90,7 +91,7 @@ class Executor:
     async def _outcome(self, attempt: Attempt) -> Settlement | None:
         try:
             call = self._read(attempt)
-        except (TaskNotFound, UnsupportedVersion, SignatureError) as error:
+        except (TaskNotFound, UnknownType, UnsupportedVersion, SignatureError) as error:
             return self._not_readable_yet(attempt, error)
         except SerializationError as error:
             return self._dead(attempt, error)

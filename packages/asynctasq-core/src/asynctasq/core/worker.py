@@ -22,7 +22,7 @@ from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.errors import ConfigError, TaskError
 from asynctasq.events.stream import EventEmitter
 from asynctasq.serialization.serializer import BaseSerializer
-from asynctasq.tasks.options import check_number, check_queue
+from asynctasq.tasks.options import check_count, check_number, check_queue
 from asynctasq.tasks.registry import TaskRegistry, registry
 
 
@@ -73,13 +73,11 @@ class Worker:
         emitters: Sequence[EventEmitter] = (),
         registry: TaskRegistry = registry,
     ) -> None:
-        check_number("max_tasks", max_tasks, at_least=1)
-        check_number("concurrency", concurrency, at_least=1)
+        check_count("max_tasks", max_tasks)
+        check_count("concurrency", concurrency)
         check_number("heartbeat_interval", heartbeat_interval, above=0)
-        check_number("process_pool_size", process_pool_size, at_least=1)
-        check_number(
-            "process_pool_max_tasks_per_child", process_pool_max_tasks_per_child, at_least=1
-        )
+        check_count("process_pool_size", process_pool_size)
+        check_count("process_pool_max_tasks_per_child", process_pool_max_tasks_per_child)
         check_number("shutdown_timeout", shutdown_timeout, at_least=0)
         check_number("lease", lease, at_least=1)
         self._driver = queue_driver

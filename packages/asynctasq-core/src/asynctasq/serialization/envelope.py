@@ -4,6 +4,7 @@ On the wire it is a map with short keys, of which only those that say something 
 Keys a reader does not know are left alone: a retry never rewrites the body.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -68,7 +69,7 @@ class EnvelopeCodec:
         wire: dict[str, object] = {"v": VERSION, "t": envelope.task}
         for name, key in _KEYS.items():
             value = getattr(envelope, name)
-            if value:
+            if value or value == 0:  # to retry after 0 s says something
                 wire[key] = value
         if envelope.args:
             wire["a"] = list(envelope.args)
@@ -112,15 +113,21 @@ def _checked(wire: dict[str, object]) -> Envelope:
             task=_typed(wire["t"], str),
             args=_typed(wire.get("a", ()), (list, tuple)),
             kwargs=_typed(wire.get("k", {}), dict),
-            max_attempts=_typed(wire.get("n"), (int, type(None))),
-            retry_delay=_typed(wire.get("r"), (int, float, type(None))),
-            timeout=_typed(wire.get("x"), (int, float, type(None))),
+            max_attempts=_positive(wire.get("n"), int),
+            retry_delay=_positive(wire.get("r"), (int, float)),
+            timeout=_positive(wire.get("x"), (int, float)),
             enqueued_at=_typed(wire.get("e", 0.0), (int, float)),
             correlation_id=_typed(wire.get("c"), (str, type(None))),
             headers=_typed(wire.get("h", {}), dict),
         )
     except (KeyError, TypeError) as error:
         raise SerializationError(f"the message is malformed: {error}") from error
+
+
+def _positive(value: object, types: type | tuple[type, ...]) -> Any:
+    if value is not None and not 0 <= _typed(value, types) < math.inf:
+        raise TypeError(f"unexpected {value!r}")
+    return value
 
 
 def _typed(value: object, types: type | tuple[type, ...]) -> Any:

@@ -9,15 +9,18 @@ import decimal
 import enum
 import pathlib
 import sys
+import types
 import uuid
 import zoneinfo
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from asynctasq.errors import SerializationError, TaskNotFound
-from asynctasq.importing import importer
+from asynctasq.errors import SerializationError, TaskNotFound, UnknownType
+from asynctasq.importing import importable_module, importer
+
+Time = TypeVar("Time", dt.datetime, dt.time)
 
 type_of = type  # `type` is the name of a field below
 
@@ -72,14 +75,14 @@ class Hooks:
         return hook.decode(plain)
 
     def _family(self, value: object) -> TypeHook | None:
-        if dataclasses.is_dataclass(value):
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return DATACLASS
         return next((hook for hook in self._families if isinstance(value, hook.type)), None)
 
 
 def type_name(cls: type) -> str:
-    """``module:qualname`` of a class."""
-    return f"{cls.__module__}:{cls.__qualname__}"
+    """``module:qualname`` of a class, the same for whoever imports it."""
+    return f"{importable_module(cls.__module__)}:{cls.__qualname__}"
 
 
 def _type_name_of(value: object) -> str:
@@ -90,30 +93,51 @@ def _resolve(name: str, base: type | None) -> Any:
     """The class called `name`, if it is of the kind the message says."""
     module_name, _, path = name.partition(":")
     try:
-        found: object = sys.modules.get(module_name) or importer.load(module_name)
+        found: object = _module(module_name)
     except TaskNotFound as error:
-        raise SerializationError(f"type {name}: {error}") from error
+        raise UnknownType(f"type {name}: {error}") from error
     for part in path.split("."):
         found = vars(found).get(part) if hasattr(found, "__dict__") else None
     fits = dataclasses.is_dataclass(found) if base is None else _is_subclass(found, base)
     cls = cast(type, found)
     if not (isinstance(found, type) and fits and type_name(cls) == name):
-        raise SerializationError(f"type {name} is not known here")
+        raise UnknownType(f"type {name} is not known here")
     return cls
+
+
+def _module(name: str) -> types.ModuleType:
+    if name == importable_module("__main__"):  # not a second time: its classes would be others
+        return sys.modules["__main__"]
+    return sys.modules.get(name) or importer.load(name)
+
+
+def _make(name: str, base: type | None, make: Callable[[Any], object]) -> object:
+    """What `make` makes of the class called `name`; as a producer that is newer may know it."""
+    cls = _resolve(name, base)
+    try:
+        return make(cls)
+    except Exception as error:  # the class is the application's
+        raise UnknownType(f"type {name} does not take it: {type(error).__name__}") from error
 
 
 def _is_subclass(found: object, base: type) -> bool:
     return isinstance(found, type) and issubclass(found, base)
 
 
-def _encode_datetime(value: dt.datetime) -> object:
+def _encode_time(value: dt.datetime | dt.time) -> object:
     zone = value.tzinfo.key if isinstance(value.tzinfo, zoneinfo.ZoneInfo) else None
     return [value.isoformat(), zone, value.fold]
 
 
 def _decode_datetime(plain: tuple[str, str | None, int]) -> dt.datetime:
-    text, zone, fold = plain
-    value = dt.datetime.fromisoformat(text)
+    return _in_zone(dt.datetime.fromisoformat(plain[0]), *plain[1:])
+
+
+def _decode_time(plain: tuple[str, str | None, int]) -> dt.time:
+    return _in_zone(dt.time.fromisoformat(plain[0]), *plain[1:])
+
+
+def _in_zone(value: Time, zone: str | None, fold: int) -> Time:
     if zone is not None:
         value = value.replace(tzinfo=zoneinfo.ZoneInfo(zone))
     return value.replace(fold=fold)
@@ -125,13 +149,16 @@ def _encode_dataclass(value: Any) -> object:
 
 
 def _decode_dataclass(plain: tuple[str, dict[str, object]]) -> object:
-    cls = _resolve(plain[0], None)
+    name, values = plain
+    return _make(name, None, lambda cls: _make_dataclass(cls, values))
+
+
+def _make_dataclass(cls: Any, values: dict[str, object]) -> object:
     fields = {field.name: field for field in dataclasses.fields(cls)}
-    arguments = {k: v for k, v in plain[1].items() if k not in fields or fields[k].init}
-    value = cls(**arguments)
-    for name in plain[1].keys() - arguments.keys():
-        object.__setattr__(value, name, plain[1][name])  # the class may be frozen
-    return value
+    made = cls(**{k: v for k, v in values.items() if k not in fields or fields[k].init})
+    for name, value in values.items():  # also what __post_init__ would change a second time
+        object.__setattr__(made, name, value)  # the class may be frozen
+    return made
 
 
 def _encode_model(value: BaseModel) -> object:
@@ -139,8 +166,9 @@ def _encode_model(value: BaseModel) -> object:
 
 
 def _decode_model(plain: tuple[str, object]) -> object:
-    return cast("type[BaseModel]", _resolve(plain[0], BaseModel)).model_validate(
-        plain[1], by_alias=False, by_name=True
+    name, values = plain
+    return _make(
+        name, BaseModel, lambda cls: cls.model_validate(values, by_alias=False, by_name=True)
     )
 
 
@@ -154,9 +182,9 @@ STANDARD_HOOKS = (
     TypeHook("set", set, list, set),
     TypeHook("frozenset", frozenset, list, frozenset),
     TypeHook("int", int, str, int),  # beyond 64 bits
-    TypeHook("datetime", dt.datetime, _encode_datetime, _decode_datetime),
+    TypeHook("datetime", dt.datetime, _encode_time, _decode_datetime),
     TypeHook("date", dt.date, dt.date.isoformat, dt.date.fromisoformat),
-    TypeHook("time", dt.time, lambda v: [v.isoformat(), v.fold], lambda p: _decode_time(*p)),
+    TypeHook("time", dt.time, _encode_time, _decode_time),
     TypeHook(
         "timedelta",
         dt.timedelta,
@@ -170,12 +198,8 @@ STANDARD_HOOKS = (
         "enum",
         enum.Enum,
         lambda v: [_type_name_of(v), v.value],
-        lambda p: _resolve(p[0], enum.Enum)(p[1]),
+        lambda p: _make(p[0], enum.Enum, lambda cls: cls(p[1])),
         subclasses=True,
     ),
     TypeHook("model", BaseModel, _encode_model, _decode_model, subclasses=True),
 )
-
-
-def _decode_time(text: str, fold: int) -> dt.time:
-    return dt.time.fromisoformat(text).replace(fold=fold)

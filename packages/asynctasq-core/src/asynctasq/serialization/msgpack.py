@@ -36,8 +36,13 @@ class MsgpackSerializer(BaseSerializer):
         try:
             # strict_types sends tuples and subclasses to the hooks, so that the types survive
             return _pack(value, default=self._encode, strict_types=True)
+        except SerializationError:
+            raise
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise SerializationError(str(error)) from error
+        # Hooks look into the application's values, which may raise anything.
+        except Exception as error:
+            raise SerializationError(f"{type(error).__name__}: {error}") from error
 
     def loads(self, data: bytes) -> object:
         """The value in `data`; raises `SerializationError` for anything malformed."""

@@ -1,5 +1,6 @@
 """Tasks that are classes: parameters in the constructor, work in ``execute``, and two hooks."""
 
+import dataclasses
 import inspect
 from collections.abc import Awaitable
 from datetime import timedelta
@@ -9,7 +10,7 @@ from asynctasq.errors import ConfigError
 from asynctasq.tasks.arguments import Parameters
 from asynctasq.tasks.call import TaskCall, TaskHandle
 from asynctasq.tasks.definition import Mode, TaskDefinition
-from asynctasq.tasks.naming import task_name
+from asynctasq.tasks.naming import as_aliases, task_name
 from asynctasq.tasks.options import TaskOptions
 from asynctasq.tasks.registry import registry
 
@@ -41,17 +42,21 @@ class BaseTask(Generic[R]):
         super().__init_subclass__(**kwargs)
         if cls.mode is None or BaseTask in cls.__bases__ or inspect.isabstract(cls):
             return
-        own = vars(cls)
+        own, mode = vars(cls), cls.mode
+        _free_fields(cls)
         inherited = cls.definition.options if hasattr(cls, "definition") else TaskOptions()
         options = {name: getattr(inherited, name) for name in _OPTIONS}
         options |= {name: own[name] for name in _OPTIONS if name in own}
-        origin = task_name(cls)
-        name, aliases = own.get("name") or origin, tuple(own.get("aliases", ()))
+        # dataclass(slots=True) makes the class a second time, of what is left of the first
+        first: TaskDefinition | None = own.get("definition")
+        origin = first.origin if first else task_name(cls)
+        name = own.get("name") or (first.name if first else origin)
+        aliases = as_aliases(own.get("aliases") or (first.aliases if first else ()))
         for attribute in (*_OPTIONS, "name", "aliases"):
             if attribute in own:
                 delattr(cls, attribute)
         cls.definition = TaskDefinition(
-            name, origin, aliases, TaskOptions(**options), cls.mode, cls, Parameters(name, cls)
+            name, origin, aliases, TaskOptions(**options), mode, cls, Parameters(name, cls)
         )
         registry.register(cls.definition)
 
@@ -118,6 +123,13 @@ class BaseTask(Generic[R]):
         args, kwargs = self._given
         self.definition.parameters.check(args, kwargs)
         return TaskCall(self.definition, args, kwargs)
+
+
+def _free_fields(cls: type[BaseTask[Any]]) -> None:
+    """Let a dataclass have parameters named as our methods, without taking those for defaults."""
+    for name in inspect.get_annotations(cls):
+        if name not in vars(cls) and name in vars(BaseTask):
+            setattr(cls, name, dataclasses.field())
 
 
 class AsyncTask(BaseTask[R]):

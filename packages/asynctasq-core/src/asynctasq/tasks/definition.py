@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from asynctasq.tasks.arguments import Parameters
-from asynctasq.tasks.options import TaskOptions
+from asynctasq.tasks.options import TaskOptions, check_text
 
 
 class Mode(enum.Enum):
@@ -50,6 +50,10 @@ class TaskDefinition:
     mode: Mode
     create: Callable[..., Runnable]
     parameters: Parameters
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.aliases):
+            check_text("a task's name", name)
 
     def prepare(self, args: Sequence[object], kwargs: Mapping[str, object]) -> Runnable:
         """The call, with its arguments converted; raises `InvalidArguments`."""

@@ -5,10 +5,11 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from asynctasq.errors import ConfigError
 from asynctasq.tasks.arguments import Parameters
 from asynctasq.tasks.call import TaskCall
 from asynctasq.tasks.definition import Mode, TaskDefinition
-from asynctasq.tasks.naming import task_name
+from asynctasq.tasks.naming import as_aliases, task_name
 from asynctasq.tasks.options import Exceptions, RetryStrategy, TaskOptions
 from asynctasq.tasks.registry import registry
 
@@ -138,7 +139,9 @@ def task(
     Raises:
         ConfigError: an option is out of range, or another task has the name.
     """
-    decorator = TaskDecorator(name, tuple(aliases), process, TaskOptions(**options))
+    if function is not None and not callable(function):
+        raise ConfigError(f"@task takes keywords: @task(name={function!r})")
+    decorator = TaskDecorator(name, as_aliases(aliases), process, TaskOptions(**options))
     return decorator if function is None else decorator(function)
 
 

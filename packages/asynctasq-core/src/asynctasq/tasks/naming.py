@@ -1,9 +1,11 @@
 """The stable name of a task: ``module:qualname``, the same for whoever imports it."""
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from asynctasq.importing import importable_module
+
+__all__ = ["as_aliases", "importable_module", "task_name"]
 
 
 def task_name(target: Callable[..., Any]) -> str:
@@ -11,13 +13,6 @@ def task_name(target: Callable[..., Any]) -> str:
     return f"{importable_module(target.__module__)}:{target.__qualname__}"
 
 
-def importable_module(module: str) -> str:
-    """The name under which a worker can import `module`, also when it runs as a script."""
-    if module not in ("__main__", "__mp_main__"):
-        return module
-    main = sys.modules[module]
-    spec = getattr(main, "__spec__", None)
-    if spec is not None:  # python -m package.module
-        return spec.name.removesuffix(".__main__")
-    path = getattr(main, "__file__", None)
-    return Path(path).stem if path else module
+def as_aliases(aliases: Iterable[str]) -> tuple[str, ...]:
+    """Earlier names as a tuple, also when only one is given."""
+    return (aliases,) if isinstance(aliases, str) else tuple(aliases)

@@ -37,7 +37,7 @@ class TaskOptions:
 
     def __post_init__(self) -> None:
         check_queue(self.queue)
-        check_number("max_attempts", self.max_attempts, at_least=1)
+        check_count("max_attempts", self.max_attempts)
         check_number("retry_delay", self.retry_delay, at_least=0)
         check_number("retry_max_delay", self.retry_max_delay, at_least=0)
         check_number("timeout", self.timeout, above=0)
@@ -61,15 +61,28 @@ class CallOptions:
     def __post_init__(self) -> None:
         check_queue(self.queue)
         check_number("delay", self.delay, at_least=0)
-        check_number("max_attempts", self.max_attempts, at_least=1)
+        check_count("max_attempts", self.max_attempts)
         check_number("retry_after", self.retry_delay, at_least=0)
         check_number("timeout", self.timeout, above=0)
+        check_text("a correlation id", self.correlation_id)
 
 
 def check_queue(name: object) -> None:
     """Raise `ConfigError` unless `name` can name a queue, or is None."""
-    if name is not None and (not isinstance(name, str) or not name.strip()):
-        raise ConfigError(f"a queue's name must be a string that is not empty, not {name!r}")
+    check_text("a queue's name", name)
+
+
+def check_text(what: str, value: object) -> None:
+    """Raise `ConfigError` unless `value` is None or a string that is not empty."""
+    if value is not None and (not isinstance(value, str) or not value.strip()):
+        raise ConfigError(f"{what} must be a string that is not empty, not {value!r}")
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise `ConfigError` unless `value` is None or a whole number of at least 1."""
+    check_number(name, value, at_least=1)
+    if not isinstance(value, (int, type(None))):
+        raise ConfigError(f"{name} must be a whole number, not {value!r}")
 
 
 def check_number(
@@ -79,8 +92,8 @@ def check_number(
     if value is None:
         return
     number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
-    if math.isnan(number):
-        raise ConfigError(f"{name} must be a number, not {value!r}")
+    if not math.isfinite(number):
+        raise ConfigError(f"{name} must be a finite number, not {value!r}")
     if at_least is not None and number < at_least:
         raise ConfigError(f"{name} must be at least {at_least:g}, not {value!r}")
     if above is not None and number <= above:

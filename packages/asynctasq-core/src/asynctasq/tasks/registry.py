@@ -28,14 +28,15 @@ class TaskRegistry:
         A task from the same place replaces the one that is there, as when a module is reloaded
         or its script is imported again; from another place it is a `ConfigError`.
         """
-        for name in (task.name, *task.aliases):
+        names = (task.name, *task.aliases)
+        for name in names:
             other = self._tasks.get(name)
             if other is not None and other.origin != task.origin:
                 raise ConfigError(
                     f"two tasks are called {name!r}: {other.origin} and {task.origin}; "
                     "give one of them another name"
                 )
-            self._tasks[name] = task
+        self._tasks.update(dict.fromkeys(names, task))
 
     def find(self, name: str) -> TaskDefinition:
         """The task called `name`, whose module is imported if need be.
