@@ -3,6 +3,7 @@
 import logging
 import os
 import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import urlsplit
@@ -71,8 +72,7 @@ class Config(Settings):
     def __init__(self, **values: object) -> None:
         own = {name: value for name, value in values.items() if name in type(self).model_fields}
         super().__init__(**own)
-        if "driver" in own and "url" not in own and not self._url_fits():
-            object.__setattr__(self, "url", None)  # the keyword outranks where the URL is from
+        self._let_one_win(own)
         self._section = self._read_section({k: v for k, v in values.items() if k not in own})
         _check_sources(self)
 
@@ -96,6 +96,16 @@ class Config(Settings):
         if isinstance(value, str):
             return tuple(word.strip() for word in value.split(",") if word.strip())
         return value
+
+    def _let_one_win(self, keywords: Collection[str]) -> None:
+        """Where URL and driver do not fit, the one from the source that outranks the other's."""
+        if self.url is None or self._url_fits():
+            return
+        url, driver = (_rank(name, keywords) for name in ("url", "driver"))
+        if driver < url:
+            object.__setattr__(self, "url", None)
+        elif url < driver:
+            object.__setattr__(self, "driver", registry.driver_for_scheme(_scheme(self.url)))
 
     def _url_fits(self) -> bool:
         if self.url is None:
@@ -150,12 +160,7 @@ def _check_sources(config: Config) -> None:
     A warning, because others may set variables with our prefix: Kubernetes does for a
     service called ``asynctasq-redis``.
     """
-    known: set[str] | None = None
-    outside = {
-        name.lower().removeprefix(ENV_PREFIX.lower())
-        for name in (*os.environ, *dotenv_values(".env"))
-        if name.upper().startswith(ENV_PREFIX)
-    }
+    outside = _variables(os.environ) | _variables(dotenv_values(".env"))
     table = _pyproject_table()
     if outside or table:
         known = _all_names()
@@ -165,6 +170,25 @@ def _check_sources(config: Config) -> None:
             if close:
                 variable, meant = (ENV_PREFIX + word.upper() for word in (name, close))
                 logger.warning("%s is not a setting; did you mean %s?", variable, meant)
+
+
+def _rank(name: str, keywords: Collection[str]) -> int:
+    """Where a setting comes from; a lower number outranks."""
+    sources = (
+        keywords,
+        _variables(os.environ),
+        _variables(dotenv_values(".env")),
+        _pyproject_table(),
+    )
+    return next((rank for rank, names in enumerate(sources) if name in names), len(sources))
+
+
+def _variables(values: Mapping[str, str | None]) -> set[str]:
+    return {
+        name.lower().removeprefix(ENV_PREFIX.lower())
+        for name, value in values.items()
+        if value and name.upper().startswith(ENV_PREFIX)
+    }
 
 
 def _pyproject_table() -> set[str]:

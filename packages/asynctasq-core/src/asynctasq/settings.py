@@ -46,6 +46,8 @@ class Settings(BaseSettings):
             super().__init__(**values)  # pyright: ignore[reportArgumentType]
         except ValidationError as error:
             raise ConfigError(_one_line(error)) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f".env cannot be read: {error}") from None
 
     @classmethod
     def settings_customise_sources(
@@ -57,7 +59,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Keywords, then environment, then ``.env``, then ``pyproject.toml``."""
-        pyproject = PyprojectTomlConfigSettingsSource(settings_cls)
+        try:
+            pyproject = PyprojectTomlConfigSettingsSource(settings_cls)
+        # the last: what must be a table is none
+        except (OSError, ValueError, AttributeError) as error:
+            raise ConfigError(f"pyproject.toml cannot be read: {error}") from None
         return init_settings, env_settings, dotenv_settings, pyproject
 
     def masked(self) -> dict[str, object]:

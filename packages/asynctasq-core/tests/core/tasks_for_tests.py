@@ -3,10 +3,11 @@
 import asyncio
 import os
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-from asynctasq import AsyncTask, SyncTask, current_context, task
+from asynctasq import AsyncTask, SyncTask, TypeHook, current_context, task
 
 ran: list[object] = []
 
@@ -181,3 +182,138 @@ async def dispatch_more(word: str) -> None:
 @task
 def dispatch_more_in_thread(word: str) -> None:
     note(word).dispatch_sync()
+
+
+@task
+async def swallow_cancellation(name: str) -> None:
+    """Go on after a cancellation, and end well once the gate is open."""
+    gate = gates[name]
+    gate.inside += 1
+    while not gate.opened.is_set():
+        try:
+            await gate.opened.wait()
+        except asyncio.CancelledError:
+            ran.append("cancelled")
+    gate.inside -= 1
+    ran.append("ended")
+
+
+@task(max_attempts=1)
+async def turn_cancellation_into_an_error(name: str) -> None:
+    gates[name].inside += 1
+    try:
+        await gates[name].opened.wait()
+    except asyncio.CancelledError:
+        raise RuntimeError("the cleanup failed") from None
+    finally:
+        gates[name].inside -= 1
+
+
+@task(process=True)
+def sleep_in_process(path: Path, seconds: float) -> None:
+    path.write_text(str(os.getpid()))
+    time.sleep(seconds)
+
+
+@task
+async def tell_context() -> None:
+    ran.append(current_context())
+
+
+@task
+def tell_context_in_thread() -> None:
+    ran.append(current_context())
+
+
+@task(process=True)
+async def report_context(path: Path) -> None:
+    context = current_context()
+    with path.open("a") as file:
+        file.write(f"{context.id} {context.correlation_id}\n")
+
+
+@task
+async def dispatch_to_queue(queue: str) -> None:
+    await tell_context().on_queue(queue).dispatch()
+
+
+variable: ContextVar[str] = ContextVar("variable", default="unset")
+
+
+@task
+async def leave_context() -> None:
+    ran.append(variable.get())
+    variable.set("set")
+
+
+@task(process=True)
+def leave_context_in_process(path: Path) -> None:
+    with path.open("a") as file:
+        file.write(f"{variable.get()}\n")
+    variable.set("set")
+
+
+@task(max_attempts=1)
+async def raise_long() -> None:
+    raise ValueError("x" * 100_000 + "\ud800\0")
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise LookupError("no text")
+
+
+@task(max_attempts=1)
+async def raise_mute() -> None:
+    raise Mute
+
+
+@dataclass
+class HookRaises(AsyncTask[None]):
+    kind: str
+
+    max_attempts = 2
+    retry_delay = 0.0
+
+    async def execute(self) -> None:
+        ran.append("execute")
+        raise RuntimeError
+
+    def should_retry(self, exception: BaseException) -> bool:
+        raise self.error()
+
+    async def failed(self, exception: BaseException) -> None:
+        ran.append("failed")
+        raise self.error()
+
+    def error(self) -> BaseException:
+        return {"exit": SystemExit(1), "cancelled": asyncio.CancelledError()}[self.kind]
+
+
+@dataclass
+class HookHangs(AsyncTask[None]):
+    max_attempts = 1
+    timeout = 0.2
+
+    async def execute(self) -> None:
+        raise RuntimeError
+
+    async def failed(self, exception: BaseException) -> None:
+        ran.append("failed")
+        await asyncio.sleep(60)
+
+
+class Celsius(float):
+    """A type of the application's own."""
+
+
+def encode_celsius(value: Celsius) -> float:
+    return float(value)
+
+
+CELSIUS = TypeHook("celsius", Celsius, encode_celsius, Celsius)
+
+
+@task(process=True)
+def write_celsius(path: Path, value: object) -> None:
+    path.write_text(repr(type(value)))

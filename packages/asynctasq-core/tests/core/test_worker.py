@@ -1,87 +1,29 @@
 """What a worker does with messages."""
 
 import asyncio
-import importlib
-import multiprocessing
-import sys
-import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tasks_for_tests as tasks
+from worker_for_tests import NewDriver, look, wait_until, work
 
 from asynctasq import (
-    BaseDriver,
-    BrokerUnavailable,
-    ConfigError,
     Delivery,
     Message,
+    MsgpackSerializer,
+    Outcome,
     Settlement,
-    TaskCall,
-    TaskError,
     Worker,
     dispatch_many,
 )
 from asynctasq.core.fetcher import QueueOrder
+from asynctasq.core.retry import NOT_KNOWN_YET
 from asynctasq.drivers import State
-from asynctasq.events import Event, TaskSucceeded, WorkerOffline, WorkerOnline
-
-NewDriver = Callable[[], BaseDriver]
+from asynctasq.serialization import Envelope, EnvelopeCodec, Signer
 
 pytestmark = pytest.mark.anyio
-
-
-def _load() -> Any:
-    """The tasks, under a name that child processes can import, too."""
-    sys.path.insert(0, str(Path(__file__).parent))
-    return importlib.import_module("tasks_for_tests")
-
-
-tasks = _load()
-
-
-@pytest.fixture(autouse=True)
-def ran() -> Iterator[list[object]]:
-    tasks.ran.clear()
-    before = set(threading.enumerate())
-    yield tasks.ran
-    _until(lambda: not [t for t in set(threading.enumerate()) - before if _is_ours(t)])
-    _until(lambda: not multiprocessing.active_children())
-
-
-def _is_ours(thread: threading.Thread) -> bool:
-    return thread.name.startswith("asynctasq") and thread.name != "asynctasq-dispatch"
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-async def wait_until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-async def work(new_driver: NewDriver, *calls: TaskCall[Any], **options: Any) -> list[Any]:
-    """Run calls to their end, and return the dead messages."""
-    await dispatch_many(calls)
-    await Worker(new_driver(), **{"burst": True, **options}).start()
-    return await look(new_driver)
-
-
-async def look(new_driver: NewDriver, state: State = State.DEAD) -> list[Any]:
-    driver: Any = new_driver()
-    await driver.connect()
-    found = list(await driver.browse("default", state, limit=100))
-    await driver.disconnect()
-    return found
 
 
 async def test_tasks_run_once_in_every_mode(
@@ -157,22 +99,6 @@ async def test_whatever_a_task_does_it_ends_alone(
     (dead,) = await work(new_driver, getattr(tasks, name)(), tasks.note("neighbour"))
     assert dead.note.startswith(error)
     assert ran == ["neighbour"]
-
-
-async def test_a_childs_traceback_travels(new_driver: NewDriver) -> None:
-    (dead,) = await work(new_driver, tasks.raise_in_process())
-    assert "raise_in_process" in dead.note
-
-
-async def test_processes_are_replaced_after_their_share(
-    new_driver: NewDriver, tmp_path: Path
-) -> None:
-    path = tmp_path / "out"
-    calls = [tasks.write(path, "x") for _ in range(4)]
-    await work(new_driver, *calls, process_pool_size=1, process_pool_max_tasks_per_child=2)
-    pids = [line.split()[-1] for line in path.read_text().splitlines()]
-    assert len(pids) == 4
-    assert len(set(pids)) == 2
 
 
 @pytest.mark.parametrize("name", ["dispatch_more", "dispatch_more_in_thread"])
@@ -269,213 +195,135 @@ def test_a_pass_asks_every_queue_before_the_first_again() -> None:
     assert order.current() == ["a", "b", "c"]
 
 
-async def test_leases_are_kept_while_the_loop_is_blocked(
+async def test_a_task_can_ask_for_its_context_in_every_mode(
+    new_driver: NewDriver, ran: list[object], tmp_path: Path
+) -> None:
+    path = tmp_path / "out"
+    async_id = await tasks.tell_context().correlate("request-1").dispatch()
+    await tasks.tell_context_in_thread().max_attempts(7).dispatch()
+    process_ids = [await tasks.report_context(path).correlate(f"r{n}").dispatch() for n in "12"]
+    await work(new_driver, worker_id="me", process_pool_size=1)
+    contexts: dict[str, Any] = {context.name.split(":")[1]: context for context in ran}  # type: ignore[attr-defined]
+    told = contexts["tell_context"]
+    assert (told.id, told.correlation_id, told.worker_id) == (str(async_id), "request-1", "me")
+    assert (told.attempt, told.max_attempts, told.queue) == (1, 3, "default")
+    assert contexts["tell_context_in_thread"].max_attempts == 7
+    assert sorted(path.read_text().split()) == sorted([*map(str, process_ids), "r1", "r2"])
+
+
+async def test_a_tasks_calls_belong_to_what_it_belongs_to(
     new_driver: NewDriver, ran: list[object]
 ) -> None:
-    await dispatch_many([tasks.block_loop(3.0)])
-    other = threading.Thread(target=lambda: asyncio.run(_watch(new_driver)))
-    other.start()
-    await Worker(new_driver(), lease=1, max_tasks=1, worker_id="first").start()
-    await asyncio.to_thread(other.join)
-    assert ran == ["first"]
-    assert await look(new_driver, State.READY) == []
+    await work(new_driver, tasks.dispatch_to_queue("default").correlate("request-1"))
+    (first,) = ran
+    assert first.correlation_id == "request-1"  # type: ignore[attr-defined]
+    handle = await tasks.dispatch_to_queue("default").dispatch()
+    await work(new_driver)
+    assert ran[-1].correlation_id == handle.id  # type: ignore[attr-defined]
 
 
-async def _watch(new_driver: NewDriver) -> None:
-    """A second worker, which comes when the first has the task and leaves after three leases."""
-    await wait_until(lambda: bool(tasks.ran))
-    worker = Worker(new_driver(), lease=1, worker_id="second")
-    running = asyncio.create_task(worker.start())
-    await asyncio.wait([running], timeout=3.5)
-    await worker.stop()
-    await running
-
-
-class Wrapped:
-    """A driver that does something else for a while."""
-
-    def __init__(self, driver: BaseDriver) -> None:
-        self._driver = driver
-        self.failures = {"dequeue": 0, "settle": 0, "extend": 0}
-        self.loses_leases = False
-        self.settled: list[Settlement] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._driver, name)
-
-    def sibling(self) -> "Wrapped":
-        sibling = Wrapped(self._driver.sibling())
-        sibling.loses_leases = self.loses_leases
-        return sibling
-
-    async def dequeue(self, queues: Sequence[str], **options: Any) -> Sequence[Delivery]:
-        self._fail("dequeue")
-        return await self._driver.dequeue(queues, **options)
-
-    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
-        self._fail("settle")
-        self.settled += settlements
-        return await self._driver.settle(settlements)
-
-    async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
-        return deliveries if self.loses_leases else []
-
-    def _fail(self, name: str) -> None:
-        if self.failures[name]:
-            self.failures[name] -= 1
-            raise BrokerUnavailable("away")
-
-
-async def test_outcomes_wait_for_a_broker_that_is_away(
-    new_driver: NewDriver, ran: list[object]
+async def test_attempts_do_not_see_each_others_context(
+    new_driver: NewDriver, ran: list[object], tmp_path: Path
 ) -> None:
-    await dispatch_many([tasks.note(n) for n in range(5)])
-    driver: Any = Wrapped(new_driver())
-    driver.failures |= {"dequeue": 2, "settle": 2}
-    await Worker(driver, max_tasks=5).start()
-    assert sorted(ran) == [0, 1, 2, 3, 4]  # type: ignore[type-var]
-    assert driver.failures == {"dequeue": 0, "settle": 0, "extend": 0}
-    assert await look(new_driver, State.RUNNING) == []
-
-
-async def test_a_lost_lease_cancels_the_task_and_discards_its_outcome(
-    new_driver: NewDriver, ran: list[object]
-) -> None:
-    name = uuid.uuid4().hex
-    gate = tasks.gates[name] = tasks.Gate()
-    await dispatch_many([tasks.pass_gate(name)])
-    driver: Any = Wrapped(new_driver())
-    driver.loses_leases = True
-    worker = Worker(driver, lease=1)
-    running = asyncio.create_task(worker.start())
-    await wait_until(lambda: gate.most == 1)
-    await wait_until(lambda: gate.inside == 0)
-    await worker.stop()
-    await running
-    assert (ran, driver.settled) == ([], [])
-
-
-async def test_stop_lets_the_running_finish(new_driver: NewDriver, ran: list[object]) -> None:
-    name = uuid.uuid4().hex
-    gate = tasks.gates[name] = tasks.Gate()
-    await dispatch_many([tasks.pass_gate(name) for _ in range(5)])
-    worker = Worker(new_driver(), concurrency=2)
-    running = asyncio.create_task(worker.start())
-    await wait_until(lambda: gate.inside == 2)
-    stopping = asyncio.create_task(worker.stop())
-    await asyncio.sleep(0)
-    gate.opened.set()
-    await asyncio.gather(stopping, running)
-    assert ran == [name, name]
-    assert [m.attempt for m in await look(new_driver, State.READY)] == [0, 0, 0]
-
-
-@pytest.mark.parametrize("how", ["timeout", "cancel"])
-async def test_what_does_not_finish_in_time_is_given_back_uncounted(
-    new_driver: NewDriver, ran: list[object], how: str
-) -> None:
-    name = uuid.uuid4().hex
-    gate = tasks.gates[name] = tasks.Gate()
-    await dispatch_many([tasks.pass_gate(name)])
-    worker = Worker(new_driver(), shutdown_timeout=0.1 if how == "timeout" else 60)
-    running = asyncio.create_task(worker.start())
-    await wait_until(lambda: gate.inside == 1)
-    if how == "timeout":
-        await worker.stop()
-    else:
-        running.cancel()
-    await asyncio.wait([running])
-    assert running.cancelled() == (how == "cancel")
-    assert ran == []
-    assert [m.attempt for m in await look(new_driver, State.READY)] == [0]
-
-
-async def test_a_worker_can_be_started_again(new_driver: NewDriver, ran: list[object]) -> None:
-    worker = Worker(new_driver(), burst=True)
-    for word in "ab":
-        await dispatch_many([tasks.note(word)])
-        await worker.start()
-    assert ran == ["a", "b"]
-
-
-async def test_a_running_worker_cannot_be_started(new_driver: NewDriver) -> None:
-    worker = Worker(new_driver())
-    running = asyncio.create_task(worker.start())
-    await asyncio.sleep(0)
-    with pytest.raises(TaskError):
-        await worker.start()
-    await worker.stop()
-    await running
-
-
-class Recorder:
-    """An emitter that remembers."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    async def emit(self, event: Event) -> None:
-        self.events.append(event)
-
-
-class Broken:
-    """An emitter that raises."""
-
-    async def emit(self, event: Event) -> None:
-        raise RuntimeError("broken emitter")
-
-
-async def test_events_tell_and_harm_nobody(new_driver: NewDriver, ran: list[object]) -> None:
-    recorder = Recorder()
-    await work(new_driver, tasks.note("x"), emitters=[Broken(), recorder])
-    assert ran == ["x"]
-    kinds = [type(event) for event in recorder.events]
-    assert kinds[0] is WorkerOnline
-    assert kinds[-1] is WorkerOffline
-    assert TaskSucceeded in kinds
-
-
-async def test_a_worker_is_registered_while_it_runs(new_driver: NewDriver) -> None:
-    worker = Worker(new_driver(), worker_id="me", queues=["a", "b"])
-    running = asyncio.create_task(worker.start())
-    driver: Any = new_driver()
-    await driver.connect()
-    async with asyncio.timeout(20):
-        while not (known := await driver.workers()):
-            await asyncio.sleep(0.01)
-    assert (known[0][0].id, known[0][0].queues) == ("me", ("a", "b"))
-    await worker.stop()
-    await running
-    assert await driver.workers() == []
-    await driver.disconnect()
+    path = tmp_path / "out"
+    calls = [tasks.leave_context(), tasks.leave_context_in_process(path)] * 2
+    await work(new_driver, *calls, concurrency=1, process_pool_size=1)
+    assert ran == ["unset", "unset"]
+    assert path.read_text().split() == ["unset", "unset"]
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        {"concurrency": 0},
-        {"queues": []},
-        {"queues": [""]},
-        {"queues": "default"},
-        {"max_tasks": 0},
-        {"lease": 0.1},
-        {"heartbeat_interval": 0},
-        {"shutdown_timeout": -1},
-        {"concurrency": "many"},
-    ],
+    ("name", "start"), [("raise_long", "ValueError: xxx"), ("raise_mute", "Mute: (")]
 )
-def test_bad_arguments_are_refused(new_driver: NewDriver, options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError):
-        Worker(new_driver(), **options)
-
-
-async def test_child_processes_dispatch_to_the_configured_broker(
-    tmp_path: Path, ran: list[object]
+async def test_a_note_can_be_stored_whatever_was_raised(
+    new_driver: NewDriver, name: str, start: str
 ) -> None:
-    from asynctasq import DriverFactory, init
+    (dead,) = await work(new_driver, getattr(tasks, name)())
+    assert dead.note.startswith(start)
+    assert len(dead.note) < 20_000
+    assert "\0" not in dead.note
 
-    config = init(driver="sqlite", sqlite_path=str(tmp_path / "queue.db"))
-    await work(
-        lambda: DriverFactory.create_from_config(config), tasks.dispatch_from_process("child")
-    )
-    assert ran == ["child"]
+
+@pytest.mark.parametrize("kind", ["exit", "cancelled"])
+async def test_a_hook_ends_neither_the_worker_nor_in_a_loop(
+    new_driver: NewDriver, ran: list[object], kind: str
+) -> None:
+    (dead,) = await work(new_driver, tasks.HookRaises(kind).call())
+    assert ran == ["execute", "execute", "failed"]
+    assert dead.note.startswith("RuntimeError")
+
+
+async def test_a_hook_may_take_no_longer_than_its_task(
+    new_driver: NewDriver, ran: list[object]
+) -> None:
+    assert len(await work(new_driver, tasks.HookHangs().call())) == 1
+    assert ran == ["failed"]
+
+
+async def test_the_caller_can_ask_for_no_delay(new_driver: NewDriver, ran: list[object]) -> None:
+    call = tasks.BrokenHooks().retry_after(0)
+    assert len(await work(new_driver, call)) == 1
+    assert ran == ["execute", "execute"]
+
+
+async def test_batch_mode_does_not_count_garbage(new_driver: NewDriver, ran: list[object]) -> None:
+    driver = new_driver()
+    await driver.connect()
+    for number in range(6):
+        await driver.enqueue([Message(str(number), "default", b"\xc1 garbage")])
+        await dispatch_many([tasks.note(number)])
+    await driver.disconnect()
+    await Worker(new_driver(), concurrency=10, max_tasks=4).start()
+    assert len(ran) == 4
+    assert len(await look(new_driver, State.READY)) >= 2
+
+
+class Careless(MsgpackSerializer):
+    """Raises what a serializer should not."""
+
+    def loads(self, data: bytes) -> object:
+        if b"careless" in data:
+            raise LookupError("careless")
+        return super().loads(data)
+
+
+async def test_a_message_gets_an_outcome_whatever_a_serializer_raises(
+    new_driver: NewDriver, ran: list[object]
+) -> None:
+    await dispatch_many([tasks.note("careless"), tasks.note("fine")])
+    await Worker(new_driver(), serializer=Careless(), max_tasks=1).start()
+    (message,) = await look(new_driver, State.DELAYED)
+    assert message.attempt == 1
+    assert ran == ["fine"]
+
+
+async def test_a_message_cannot_end_the_worker_with_a_module_that_exits(
+    new_driver: NewDriver, ran: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "exits_for_tests.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    driver = new_driver()
+    await driver.connect()
+    body = EnvelopeCodec(MsgpackSerializer()).encode(Envelope("exits_for_tests:main"))
+    await driver.enqueue([Message("1", "default", body)])
+    await driver.disconnect()
+    await dispatch_many([tasks.note("fine")])
+    await Worker(new_driver(), max_tasks=1).start()
+    assert ran == ["fine"]
+    assert len(await look(new_driver, State.DELAYED)) == 1
+
+
+async def test_an_unreadable_message_is_dead_in_the_end(new_driver: NewDriver) -> None:
+    """What is unknown or not signed may be read after a deployment, but not for ever."""
+    driver = new_driver()
+    await driver.connect()
+    signed = EnvelopeCodec(MsgpackSerializer(), Signer(["unknown"])).encode(Envelope("x"))
+    await driver.enqueue([Message("1", "default", signed)])
+    for _ in range(NOT_KNOWN_YET.max_attempts - 1):
+        (delivery,) = await driver.dequeue(["default"], limit=1, lease=30, wait=5)
+        await driver.settle([Settlement(delivery, Outcome.RETRY)])
+    await driver.disconnect()
+    (dead,) = await work(new_driver)
+    assert dead.body == signed
+    assert dead.note.startswith("SignatureError")

@@ -60,6 +60,7 @@ class _Feed:
         self._emitter = emitter
         self._events: deque[Event] = deque(maxlen=CAPACITY)
         self._filled = asyncio.Event()
+        self._closing = False
         self._task: asyncio.Task[None] | None = None
 
     def put(self, event: Event) -> None:
@@ -73,17 +74,18 @@ class _Feed:
         """Give the emitter a moment for what is left, then end."""
         if self._task is None:
             return
+        self._closing = True
+        self._filled.set()
         try:
-            async with asyncio.timeout(patience):
-                while self._events:
-                    await self._send(self._events.popleft())
-        except TimeoutError:
-            logger.warning("%d events were not emitted in time", len(self._events))
-        self._task.cancel()
-        await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=patience)
+        finally:
+            if not self._task.done():
+                logger.warning("%r is too slow: not all events were emitted", self._emitter)
+                self._task.cancel()
+                await asyncio.wait([self._task], timeout=patience)  # it may ignore that, too
 
     async def _run(self) -> None:
-        while True:
+        while self._events or not self._closing:
             await self._filled.wait()
             self._filled.clear()
             while self._events:
@@ -92,5 +94,10 @@ class _Feed:
     async def _send(self, event: Event) -> None:
         try:
             await self._emitter.emit(event)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            logger.warning("%r cancelled itself", self._emitter)
         except Exception:  # an emitter is the user's, and must not touch tasks
             logger.warning("%r failed", self._emitter, exc_info=True)
