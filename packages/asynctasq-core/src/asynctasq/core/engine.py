@@ -135,47 +135,54 @@ class Engine:
         self._shutdown = shutdown
         fetching = asyncio.create_task(self._fetcher.run(), name="asynctasq-fetcher")
         requested = asyncio.create_task(shutdown.requested.wait())
-        try:
+        async with AsyncExitStack() as stack:  # a step that is cancelled leads to the next
+            stack.push_async_callback(self._give_back)
+            stack.push_async_exit(self._let_finish)
+            stack.push_async_callback(_cancel, fetching, requested)
             await asyncio.wait([fetching, requested], return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            shutdown.forced.set()  # whoever cancels a worker does not want to wait for it
-            raise
-        finally:
-            requested.cancel()
-            fetching.cancel()
-            await asyncio.wait([fetching, requested])
-            await self._drain(shutdown)
         if not fetching.cancelled():
             fetching.result()  # raises what ended it
 
-    async def _drain(self, shutdown: Shutdown) -> None:
-        """Give back what has not begun, wait for what runs, then give that back, too."""
+    async def _let_finish(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop what has not begun, and wait for what runs.
+
+        But whoever cancels a worker does not want to wait for it.
+        """
         await asyncio.sleep(0)  # a task that is cancelled before its first step would not notice
         for attempt in self._slots:
             if not attempt.begun:
                 attempt.cancel(Stop.SHUTDOWN)
-        forced = asyncio.create_task(shutdown.forced.wait())
-        empty = asyncio.create_task(self._slots.empty())
+        if kind is not None:
+            return
+        ends = [
+            asyncio.create_task(wait)
+            for wait in (self._shutdown.forced.wait(), self._slots.empty())
+        ]
         try:
             await asyncio.wait(
-                [forced, empty],
-                timeout=self._plan.shutdown_timeout,
-                return_when=asyncio.FIRST_COMPLETED,
+                ends, timeout=self._plan.shutdown_timeout, return_when=asyncio.FIRST_COMPLETED
             )
-        finally:  # cancelled while it waits, it does the rest at once
-            await self._give_back(empty)
-            forced.cancel()
-            empty.cancel()
-            await asyncio.wait([forced, empty])
+        finally:
+            await _cancel(*ends)
 
-    async def _give_back(self, empty: asyncio.Task[None]) -> None:
+    async def _give_back(self) -> None:
         """Cancel what still runs, and release it."""
         for attempt in self._slots:
             attempt.cancel(Stop.SHUTDOWN)
-        await asyncio.wait([empty], timeout=CANCEL_PATIENCE)
-        for attempt in self._slots:  # it ignores its cancellation
-            logger.warning("%s does not end; given back while it runs", attempt.name)
-            self._settler.add(Settlement(attempt.delivery, Outcome.RELEASE))
+        try:
+            async with asyncio.timeout(CANCEL_PATIENCE):
+                await self._slots.empty()
+        except TimeoutError:
+            pass
+        finally:
+            for attempt in self._slots:
+                logger.warning("%s does not end; given back while it runs", attempt.name)
+                self._settler.add(Settlement(attempt.delivery, Outcome.RELEASE))
 
     async def _settle_the_rest(self) -> None:
         if not await self._settler.close(FLUSH_PATIENCE):
@@ -250,6 +257,12 @@ class Engine:
             done=self._slots.done,
             uptime=time.monotonic() - self._started,
         )
+
+
+async def _cancel(*tasks: asyncio.Task[object]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def _make_pool(plan: Plan, setup: Setup) -> ProcessPool:

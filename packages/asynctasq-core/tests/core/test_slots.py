@@ -1,0 +1,58 @@
+"""Room for attempts."""
+
+import asyncio
+
+import pytest
+
+from asynctasq import Delivery
+from asynctasq.core.attempt import Attempt
+from asynctasq.core.slots import Slots
+
+pytestmark = pytest.mark.anyio
+
+
+def attempt(number: int, *, begun: bool = True) -> Attempt:
+    return Attempt(Delivery(str(number), "q", b"", 1, None), "worker", begun=begun)
+
+
+async def test_all_who_wait_are_woken() -> None:
+    slots = Slots(1, None)
+    one = attempt(1)
+    slots.enter(one)
+    waiting = [asyncio.create_task(slots.empty()), asyncio.create_task(slots.room())]
+    await asyncio.sleep(0)
+    slots.leave(one)
+    async with asyncio.timeout(5):
+        assert (await asyncio.gather(*waiting))[1] == 1
+
+
+async def test_a_waiter_that_was_cancelled_keeps_nobody_asleep() -> None:
+    slots = Slots(1, None)
+    one = attempt(1)
+    slots.enter(one)
+    waiting = [asyncio.create_task(slots.empty()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[1].cancel()
+    slots.leave(one)
+    async with asyncio.timeout(5):
+        await asyncio.wait(waiting)
+    assert not slots._waiting
+
+
+async def test_a_budget_is_spent_by_what_ran() -> None:
+    slots = Slots(10, 2)
+    ran, garbage = attempt(1), attempt(2, begun=False)
+    assert await slots.room() == 2
+    slots.enter(ran)
+    slots.enter(garbage)
+    slots.leave(ran)
+    waiting = asyncio.create_task(slots.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()  # the last may give back its share
+    slots.leave(garbage)
+    assert await waiting == 1
+    last = attempt(3)
+    slots.enter(last)
+    slots.leave(last)
+    assert await slots.room() == 0
+    assert slots.done == 2
