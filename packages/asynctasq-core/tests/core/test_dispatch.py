@@ -1,10 +1,13 @@
 """From a call to a stored message."""
 
 import asyncio
+import gc
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +15,14 @@ import pytest
 from asynctasq import (
     BaseDriver,
     BrokerRejected,
+    BrokerUnavailable,
+    Config,
     EnqueueFailed,
     Message,
     TaskError,
+    close,
     dispatch_many,
+    init,
     run,
     task,
 )
@@ -174,3 +181,112 @@ def test_ids_are_versioned_and_sort_by_time() -> None:
     assert all(len(one) == 36 and one[14] == "7" and one[19] in "89ab" for one in ids)
     time.sleep(0.002)
     assert new_message_id() > max(ids)
+
+
+async def test_an_error_of_the_driver_reaches_all_callers(new_driver: NewDriver) -> None:
+    class Away(Counting):
+        async def enqueue(self, messages: Sequence[Message]) -> None:
+            await asyncio.sleep(0)
+            raise BrokerUnavailable("away")
+
+    one = dispatcher(Away())
+    calls = [one.dispatch(work(n)) for n in range(3)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(result) for result in results] == [BrokerUnavailable] * 3
+
+
+async def test_a_caller_that_is_cancelled_takes_nobody_along(new_driver: NewDriver) -> None:
+    driver = Counting()
+    one = dispatcher(driver)
+    calls = [asyncio.create_task(one.dispatch(work(n + 100))) for n in range(3)]
+    await asyncio.sleep(0.005)
+    calls[0].cancel()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(result).__name__ for result in results] == [
+        "CancelledError",
+        "TaskHandle",
+        "TaskHandle",
+    ]
+    assert len(await driver.browse("own", State.READY, limit=99)) == 3
+
+
+async def test_dispatch_sync_on_a_running_loop_stores_the_call(new_driver: NewDriver) -> None:
+    handle = work(1).dispatch_sync()
+    assert [message.id for message in await stored(new_driver)] == [handle.id]
+
+
+def test_many_threads_dispatch_at_once(new_driver: NewDriver) -> None:
+    threads = [threading.Thread(target=work(n).dispatch_sync) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(asyncio.run(stored(new_driver))) == 20
+    assert len([t for t in threading.enumerate() if t.name == "asynctasq-dispatch"]) == 1
+
+
+async def test_another_init_moves_later_calls(new_driver: NewDriver, tmp_path: Path) -> None:
+    await work(1).dispatch()
+    await asyncio.to_thread(work(2).dispatch_sync)
+    init(driver="sqlite", sqlite_path=str(tmp_path / "other.db"))
+    try:
+        await work(3).dispatch()
+        await asyncio.to_thread(work(4).dispatch_sync)
+        assert len(await stored(new_driver)) == 2
+        assert len(await stored(client.make_driver)) == 2
+    finally:
+        await close()
+        client.end_thread()
+    # neither producer is left, which the fixture `ran` sees to
+
+
+def test_a_loop_that_ended_is_forgotten(new_driver: NewDriver) -> None:
+    async def main() -> weakref.ref[asyncio.AbstractEventLoop]:
+        await work(1).dispatch()
+        return weakref.ref(asyncio.get_running_loop())
+
+    loops = [asyncio.run(main()) for _ in range(3)]
+    gc.collect()
+    assert [loop() for loop in loops] == [None, None, None]
+
+
+def test_what_a_program_dispatches_while_it_ends_is_stored(new_driver: NewDriver) -> None:
+    """asyncio.run cancels all tasks at its end, also the one that enqueues."""
+
+    async def clean_up() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.gather(*(work(n).dispatch() for n in range(3)))
+
+    async def main() -> None:
+        tasks = [asyncio.create_task(clean_up()) for _ in range(3)]
+        await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(work(9).dispatch()))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert len(asyncio.run(stored(new_driver))) >= 9
+
+
+@pytest.mark.parametrize("runner", [run, asyncio.run])
+def test_a_program_gets_its_result_and_its_error(runner: Callable[..., Any]) -> None:
+    async def give() -> int:
+        return 42
+
+    async def fail() -> None:
+        raise LookupError("mine")
+
+    assert runner(give()) == 42
+    with pytest.raises(LookupError, match="mine"):
+        runner(fail())
+
+
+async def test_a_call_without_options_goes_to_the_default_queue(
+    new_driver: NewDriver, config: Config
+) -> None:
+    @task(name="dispatch-test-plain")
+    async def plain() -> None: ...
+
+    assert (await plain().dispatch()).queue == config.default_queue == "default"
+    assert (await plain().on_queue("else").dispatch()).queue == "else"

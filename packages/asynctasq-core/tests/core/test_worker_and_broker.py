@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,9 +11,14 @@ import tasks_for_tests as tasks
 from worker_for_tests import NewDriver, Wrapped, look, wait_until
 
 from asynctasq import (
+    BrokerRejected,
+    Delivery,
+    Outcome,
+    Settlement,
     Worker,
     dispatch_many,
 )
+from asynctasq.core import engine
 from asynctasq.drivers import State
 
 pytestmark = pytest.mark.anyio
@@ -67,3 +73,109 @@ async def test_a_lost_lease_cancels_the_task_and_discards_its_outcome(
     await worker.stop()
     await running
     assert (ran, driver.settled) == ([], [])
+
+
+async def test_a_task_that_ignores_the_loss_of_its_lease_has_no_outcome(
+    new_driver: NewDriver, ran: list[object]
+) -> None:
+    name = uuid.uuid4().hex
+    gate = tasks.gates[name] = tasks.Gate()
+    await dispatch_many([tasks.swallow_cancellation(name)])
+    driver: Any = Wrapped(new_driver())
+    driver.loses_leases = True
+    worker = Worker(driver, lease=1)
+    running = asyncio.create_task(worker.start())
+    await wait_until(lambda: "cancelled" in ran)
+    gate.opened.set()
+    await wait_until(lambda: "ended" in ran)
+    await worker.stop()
+    await running
+    assert driver.settled == []
+
+
+async def test_leases_are_extended_once_the_broker_is_back(
+    new_driver: NewDriver, ran: list[object]
+) -> None:
+    name = uuid.uuid4().hex
+    gate = tasks.gates[name] = tasks.Gate()
+    await dispatch_many([tasks.pass_gate(name)])
+    driver: Any = Wrapped(new_driver())
+    driver.failures["extend"] = 3
+    worker = Worker(driver, lease=1)
+    running = asyncio.create_task(worker.start())
+    await wait_until(lambda: bool(driver.siblings and driver.siblings[0].extended >= 2))
+    assert gate.inside == 1
+    gate.opened.set()
+    await worker.stop()
+    await running
+    assert ran == [name]
+    assert len(driver.settled) == 1
+
+
+async def test_in_burst_mode_too_outcomes_wait_however_long(
+    new_driver: NewDriver, ran: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "FLUSH_PATIENCE", 0.05)
+    driver: Any = Wrapped(new_driver())
+    driver.failures["settle"] = 3
+    await dispatch_many([tasks.note("x")])
+    await Worker(driver, burst=True).start()
+    assert ran == ["x"]
+    assert [s.outcome for s in driver.settled] == [Outcome.DONE]
+
+
+async def test_at_its_end_a_worker_waits_for_its_broker_only_so_long(
+    new_driver: NewDriver, ran: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "FLUSH_PATIENCE", 0.05)
+    driver: Any = Wrapped(new_driver())
+    driver.failures["settle"] = 10_000
+    await dispatch_many([tasks.note("x")])
+    before = asyncio.all_tasks()
+    await Worker(driver, max_tasks=1).start()
+    assert (ran, driver.settled) == (["x"], [])
+    assert asyncio.all_tasks() == before
+    assert len(await look(new_driver, State.RUNNING)) == 1  # until its lease ends
+
+
+class Refusing(Wrapped):
+    """Refuses whatever batch has the outcome of one message."""
+
+    refused = ""
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
+        if any(self.refused.encode() in s.delivery.body for s in settlements):
+            raise BrokerRejected("not this one")
+        return await super().settle(settlements)
+
+
+async def test_an_outcome_that_is_refused_holds_up_no_other(
+    new_driver: NewDriver, ran: list[object]
+) -> None:
+    driver: Any = Refusing(new_driver())
+    driver.refused = "poison"
+    await dispatch_many([tasks.note(word) for word in ("a", "poison", "b")])
+    await Worker(driver, max_tasks=3).start()
+    assert len(driver.settled) == 2
+    (left,) = await look(new_driver, State.RUNNING)
+    assert b"poison" in left.body
+
+
+async def test_a_refused_fetch_ends_the_worker_after_its_tasks(
+    new_driver: NewDriver, ran: list[object]
+) -> None:
+    driver: Any = Wrapped(new_driver())
+    await dispatch_many([tasks.note_in_thread("x")])
+    dequeue = driver.dequeue
+
+    async def once(*args: Any, **options: Any) -> Sequence[Delivery]:
+        if driver.settled or "taken" in vars(driver):
+            raise BrokerRejected("no longer allowed")
+        driver.taken = True
+        return await dequeue(*args, **options)
+
+    driver.dequeue = once
+    with pytest.raises(BrokerRejected, match="no longer allowed"):
+        await Worker(driver).start()
+    assert ran == ["x"]
+    assert len(driver.settled) == 1

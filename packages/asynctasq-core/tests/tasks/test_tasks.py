@@ -225,3 +225,74 @@ def test_a_script_has_its_importable_name(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(main, "__file__", "/somewhere/produce.py", raising=False)
     assert importable_module("__main__") == "produce"
     assert importable_module("package.module") == "package.module"
+
+
+def test_a_slotted_dataclass_keeps_its_name() -> None:
+    @dataclass(slots=True)
+    class Work(SyncTask[None]):
+        number: int
+
+        name = "own.name"
+        aliases = "own.old"
+        max_attempts = 7
+
+        def execute(self) -> None: ...
+
+    assert Work.definition.name == "own.name"
+    assert registry.find("own.old").create is registry.find("own.name").create is Work
+    assert Work.definition.options.max_attempts == 7
+
+
+def test_fields_may_be_named_as_our_methods() -> None:
+    @dataclass
+    class Convert(SyncTask[Any]):
+        mode: str
+        delay: int
+        call: str
+        other: str
+
+        def execute(self) -> Any:
+            return self.mode, self.delay
+
+    with pytest.raises(TypeError, match="missing 3"):
+        Convert("fast")  # type: ignore[call-arg]
+    arguments = {"mode": "fast", "delay": 1, "call": "x", "other": "y"}
+    assert Convert.definition.mode is Mode.THREAD
+    assert Convert.definition.prepare((), arguments).execute() == ("fast", 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "value"),
+    [("max_attempts", 2.5), ("delay", float("inf")), ("timeout", float("nan")), ("correlate", 5)],
+)
+def test_a_chain_refuses_what_no_worker_could_read(method: str, value: Any) -> None:
+    @task
+    def work() -> None: ...
+
+    with pytest.raises(ConfigError):
+        getattr(work(), method)(value)
+
+
+def test_one_alias_need_not_be_a_tuple() -> None:
+    @task(name="new", aliases="old")  # type: ignore[call-overload]
+    def work() -> None: ...
+
+    assert registry.find("old") is work.definition
+
+
+def test_a_name_given_by_position_says_what_to_write() -> None:
+    with pytest.raises(ConfigError, match=r"@task\(name='x'\)"):
+        task("x")  # type: ignore[call-overload]
+
+
+def test_a_task_whose_alias_is_taken_is_not_registered_at_all() -> None:
+    @task(name="taken")
+    def one() -> None: ...
+
+    with pytest.raises(ConfigError, match="two tasks"):
+
+        @task(name="free", aliases=("taken",))
+        def two() -> None: ...
+
+    with pytest.raises(TaskNotFound):
+        registry.find("free")

@@ -83,6 +83,7 @@ def main(pipe: "Connection[Failure | None, Job]", setup: Setup) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     importer.allow(setup.config.imports)
     client.configure(setup.config, setup.serializer, setup.make_driver)
+    pipe.send(None)  # ready
     with asyncio.Runner() as runner:
         while True:
             try:

@@ -3,7 +3,8 @@
 import asyncio
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -16,7 +17,7 @@ from asynctasq.errors import TaskTimeout, WorkerDied
 _spawn = multiprocessing.get_context("spawn")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Child:
     """One process and our end of its pipe."""
 
@@ -26,18 +27,25 @@ class Child:
 
     def call(self, job: Job) -> Failure | None:
         """Run a job there; blocks. Raises `WorkerDied` when the process does."""
-        try:
+        with self._told_of_its_death():
             self.pipe.send(job)
             return self.pipe.recv()
-        except (EOFError, OSError):
-            code = self.end()
-            raise WorkerDied(f"the process that ran the task died (exit code {code})") from None
 
-    def end(self) -> int | None:
-        """Wait for the end of a process that has no job or was killed; its exit code."""
-        self.pipe.close()
-        self.process.join()
-        return self.process.exitcode
+    def wait_until_ready(self) -> None:
+        """Wait until it can take a job; blocks. Raises `WorkerDied`, too."""
+        with self._told_of_its_death():
+            self.pipe.recv()
+
+    @contextmanager
+    def _told_of_its_death(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except (EOFError, OSError):
+            self.pipe.close()
+            self.process.join()
+            raise WorkerDied(
+                f"the process that ran the task died (exit code {self.process.exitcode})"
+            ) from None
 
 
 class ProcessPool:
@@ -52,6 +60,7 @@ class ProcessPool:
         self._setup = setup
         self._idle: list[Child] = []
         self._ending: list[Child] = []
+        self._starting: list[Child] = []  # changed by other threads, in single steps
         self._threads = TaskThreads()
 
     async def run(self, job: Job, timeout: float | None, begun: Callable[[], None]) -> None:
@@ -73,9 +82,9 @@ class ProcessPool:
     async def close(self) -> None:
         """End all processes."""
         try:
-            for child in (*self._idle, *self._ending):
+            for child in (*self._idle, *self._ending, *self._starting):
                 child.process.kill()
-                await self._threads.run(child.end)
+                await self._threads.run(child.process.join)
         finally:
             self._idle.clear()
             self._ending.clear()
@@ -117,4 +126,10 @@ class ProcessPool:
         )
         process.start()
         theirs.close()
-        return Child(process, ours)
+        child = Child(process, ours)
+        self._starting.append(child)
+        try:
+            child.wait_until_ready()  # so that no job's timeout pays for that
+        finally:
+            self._starting.remove(child)
+        return child

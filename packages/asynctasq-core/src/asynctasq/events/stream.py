@@ -12,6 +12,8 @@ from asynctasq.events.records import Event
 logger = logging.getLogger("asynctasq.events")
 
 CAPACITY = 10_000
+#: Seconds an emitter has at the end for what is left.
+PATIENCE = 2.0
 
 
 class EventEmitter(Protocol):
@@ -70,19 +72,19 @@ class _Feed:
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="asynctasq-events")
 
-    async def close(self, patience: float = 2.0) -> None:
+    async def close(self) -> None:
         """Give the emitter a moment for what is left, then end."""
         if self._task is None:
             return
         self._closing = True
         self._filled.set()
         try:
-            await asyncio.wait([self._task], timeout=patience)
+            await asyncio.wait([self._task], timeout=PATIENCE)
         finally:
             if not self._task.done():
                 logger.warning("%r is too slow: not all events were emitted", self._emitter)
                 self._task.cancel()
-                await asyncio.wait([self._task], timeout=patience)  # it may ignore that, too
+                await asyncio.wait([self._task], timeout=PATIENCE)  # it may ignore that, too
 
     async def _run(self) -> None:
         while self._events or not self._closing:
