@@ -113,7 +113,7 @@ class Config(Settings):
         return registry.driver_for_scheme(_scheme(self.url)) == self.driver
 
     def _read_section(self, values: dict[str, object]) -> DriverSettings:
-        settings_type = registry.driver_class(self.driver).settings_type
+        settings_type = registry.settings_class(self.driver)
         known = settings_type.model_fields
         _check_names(self, values.keys() - known.keys())
         given = {name: value for name, value in values.items() if name in known}
@@ -148,7 +148,7 @@ def _all_names() -> set[str]:
     names = set(Config.model_fields)
     for driver in registry.driver_names():
         try:
-            names |= registry.driver_class(driver).settings_type.model_fields.keys()
+            names |= registry.settings_class(driver).model_fields.keys()
         except DriverIncompatible:  # says so itself where it is used
             continue
     return names
@@ -158,7 +158,7 @@ def _check_sources(config: Config) -> None:
     """Warn of names in the environment that look mistyped, and refuse them in pyproject.toml.
 
     A warning, because others may set variables with our prefix: Kubernetes does for a
-    service called ``asynctasq-redis``.
+    service called ``asynctasq-redis``, and our tests do to find brokers.
     """
     outside = _variables(os.environ) | _variables(dotenv_values(".env"))
     table = _pyproject_table()
@@ -167,7 +167,7 @@ def _check_sources(config: Config) -> None:
         _check_names(config, table - known)
         for name in sorted(outside - known):
             close = did_you_mean(name, known)
-            if close:
+            if close and not name.startswith("test_"):
                 variable, meant = (ENV_PREFIX + word.upper() for word in (name, close))
                 logger.warning("%s is not a setting; did you mean %s?", variable, meant)
 

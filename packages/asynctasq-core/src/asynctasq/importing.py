@@ -81,8 +81,11 @@ class Importer:
         places = [spec.origin] if spec.has_location else spec.submodule_search_locations or []
         home, module = (root / package).resolve(), (root / f"{package}.py").resolve()
         found = [Path(place).resolve() for place in places if place]
-        # its own directory, not just somewhere below the root: that may hold a virtual environment
-        return any(place in (home, module) or place.parent == home for place in found)
+        # its own directory, not just somewhere below the root: that may hold a virtual environment;
+        # all of it, as a namespace may go on elsewhere
+        return bool(found) and all(
+            place in (home, module) or place.parent == home for place in found
+        )
 
 
 #: The allow-list of this process.

@@ -6,6 +6,7 @@ import pytest
 
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.testing.contract import (
+    DiagnosticsContract,
     DriverContract,
     InspectorContract,
     NewDriver,
@@ -13,7 +14,7 @@ from asynctasq.testing.contract import (
 )
 
 
-class TestMemoryDriver(DriverContract, InspectorContract, WorkersContract):
+class TestMemoryDriver(DriverContract, InspectorContract, WorkersContract, DiagnosticsContract):
     @pytest.fixture
     def new_driver(self) -> NewDriver:
         settings = MemorySettings(memory_url=f"memory://{uuid4().hex}")

@@ -1,5 +1,6 @@
 """The contract fails on a driver with a fault, and passes on it without."""
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -10,7 +11,12 @@ from xml.etree import ElementTree
 import pytest
 
 from asynctasq.drivers.memory import MemoryDriver
-from asynctasq.testing.contract import DriverContract, InspectorContract, WorkersContract
+from asynctasq.testing.contract import (
+    DiagnosticsContract,
+    DriverContract,
+    InspectorContract,
+    WorkersContract,
+)
 from asynctasq.testing.faults import FAULTS
 
 FAULTY = Path(__file__).with_name("faulty_drivers.py")
@@ -29,8 +35,14 @@ def caught(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 def failures(report: Path, tests: list[str]) -> set[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    # options of the run around it, such as processes of its own, are not for this one
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("PYTEST_")}
     run = subprocess.run(
-        [*command, f"--junitxml={report}", *tests], capture_output=True, text=True, check=False
+        [*command, f"--junitxml={report}", *tests],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
     cases = ElementTree.parse(report).iter("testcase")
@@ -43,7 +55,9 @@ def test_the_fault_is_caught(caught: set[str], fault: type[MemoryDriver]) -> Non
     assert fault.__name__ in caught
 
 
-@pytest.mark.parametrize("contract", [DriverContract, InspectorContract, WorkersContract])
+@pytest.mark.parametrize(
+    "contract", [DriverContract, InspectorContract, WorkersContract, DiagnosticsContract]
+)
 def test_no_test_hides_another_of_the_same_name(contract: type) -> None:
     names = Counter(
         name for base in contract.__mro__ for name in vars(base) if name.startswith("test_")

@@ -1,7 +1,10 @@
 """The contract of a broker that does not answer, on a driver that has none."""
 
+from collections.abc import Sequence
+
 import pytest
 
+from asynctasq.drivers import Finding
 from asynctasq.drivers.memory import MemoryDriver
 from asynctasq.errors import BrokerUnavailable
 from asynctasq.testing.contract import NewDriver, UnreachableContract
@@ -9,6 +12,9 @@ from asynctasq.testing.contract import NewDriver, UnreachableContract
 
 class DriverOfNothing(MemoryDriver):
     async def connect(self) -> None:
+        raise BrokerUnavailable("nobody answers at nowhere.example; is the broker running?")
+
+    async def diagnose(self) -> Sequence[Finding]:
         raise BrokerUnavailable("nobody answers at nowhere.example; is the broker running?")
 
 

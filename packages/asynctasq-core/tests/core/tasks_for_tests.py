@@ -91,6 +91,14 @@ async def raise_interrupt() -> None:
     raise KeyboardInterrupt
 
 
+@task(max_attempts=2, retry_delay=0.7, retry_strategy="fixed")
+async def fail_once_and_wait() -> None:
+    attempt = current_context().attempt
+    ran.append(attempt)
+    if attempt < 2:
+        raise ConnectionError
+
+
 @task(max_attempts=3, retry_delay=0, retry_strategy="fixed")
 async def fail_twice() -> None:
     attempt = current_context().attempt

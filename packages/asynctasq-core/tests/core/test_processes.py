@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import tasks_for_tests as tasks
-from worker_for_tests import NewDriver, look, wait_until, work
+from worker_for_tests import NewDriver, look, until_settled, wait_until, work
 
 from asynctasq import Config, DriverFactory, Message, MsgpackSerializer, Worker, dispatch_many, init
 from asynctasq.drivers import State
@@ -86,6 +86,7 @@ async def test_an_idle_process_that_died_is_replaced(new_driver: NewDriver, tmp_
     running = asyncio.create_task(worker.start())
     await tasks.write(path, "one").max_attempts(1).dispatch()
     await wait_until(lambda: path.exists() and path.read_text().count("\n") == 1)
+    await until_settled(new_driver)  # before that the process is not idle
     (child,) = multiprocessing.active_children()
     child.kill()
     child.join()

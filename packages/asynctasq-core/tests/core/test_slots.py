@@ -56,3 +56,24 @@ async def test_a_budget_is_spent_by_what_ran() -> None:
     slots.leave(last)
     assert await slots.room() == 0
     assert slots.done == 2
+
+
+async def test_a_few_free_slots_wait_a_moment_for_more() -> None:
+    slots = Slots(3, None)
+    one, two = attempt(1), attempt(2)
+    slots.enter(one)
+    slots.enter(two)
+    assert await slots.room() == 1
+    waiting = asyncio.create_task(slots.room(full=10))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    slots.leave(one)
+    slots.leave(two)
+    assert await waiting == 3
+
+
+async def test_a_few_free_slots_do_not_wait_for_a_long_task() -> None:
+    slots = Slots(3, None)
+    slots.enter(attempt(1))
+    async with asyncio.timeout(5):
+        assert await slots.room(full=10) == 2

@@ -41,6 +41,16 @@ async def look(new_driver: NewDriver, state: State = State.DEAD) -> list[Any]:
     return found
 
 
+async def until_settled(new_driver: NewDriver) -> None:
+    """Wait until no message waits or runs."""
+    driver: Any = new_driver()
+    await driver.connect()
+    async with asyncio.timeout(20):
+        while (await driver.counts(["default"]))[0].unfinished:
+            await asyncio.sleep(0.01)
+    await driver.disconnect()
+
+
 class Wrapped:
     """A driver that does something else for a while."""
 

@@ -4,7 +4,6 @@ import asyncio
 import enum
 from dataclasses import dataclass, field
 
-from asynctasq.core.retry import RetryPolicy
 from asynctasq.drivers.base_driver import Delivery
 from asynctasq.serialization.envelope import Envelope
 from asynctasq.tasks.context import TaskContext
@@ -65,7 +64,7 @@ class Attempt:
             id=self.delivery.id,
             name=self.call.definition.name,
             attempt=self.delivery.attempt,
-            max_attempts=self.call.policy.max_attempts,
+            max_attempts=self.call.max_attempts,
             queue=self.delivery.queue,
             worker_id=self.worker_id,
             enqueued_at=envelope.enqueued_at,
@@ -78,12 +77,13 @@ class Call:
     """A message that was understood.
 
     Attributes:
+        max_attempts: deliveries before it is dead.
         runnable: the task with its arguments; None until they were found to fit.
         timeout: seconds the attempt may take.
     """
 
     envelope: Envelope
     definition: TaskDefinition
-    policy: RetryPolicy
+    max_attempts: int
     timeout: float | None
     runnable: Runnable | None = None

@@ -9,6 +9,7 @@ from functools import partial
 from weakref import WeakKeyDictionary
 
 from asynctasq.config import Config
+from asynctasq.core.composer import Composer, handles
 from asynctasq.core.dispatcher import Dispatcher
 from asynctasq.core.driver_factory import DriverFactory
 from asynctasq.drivers.base_driver import BaseDriver
@@ -65,16 +66,28 @@ class Client:
         make = self._make_driver or partial(DriverFactory.create_from_config, self.config)
         return make()
 
-    async def dispatch(self, call: TaskCall[object]) -> TaskHandle:
+    async def dispatch(
+        self, call: TaskCall[object], *, connection: object | None = None
+    ) -> TaskHandle:
         """Store one call; see `TaskCall.dispatch`."""
-        return await (await self._here()).dispatch(call)
+        return await (await self._here()).dispatch(call, connection=connection)
 
-    async def dispatch_many(self, calls: Sequence[TaskCall[object]]) -> list[TaskHandle]:
+    async def dispatch_many(
+        self, calls: Sequence[TaskCall[object]], *, connection: object | None = None
+    ) -> list[TaskHandle]:
         """Store many calls in one round trip."""
-        return await (await self._here()).dispatch_many(calls)
+        return await (await self._here()).dispatch_many(calls, connection=connection)
 
-    def dispatch_sync(self, call: TaskCall[object]) -> TaskHandle:
+    def dispatch_sync(
+        self, call: TaskCall[object], *, connection: object | None = None
+    ) -> TaskHandle:
         """Store one call from synchronous code; blocks until it is stored."""
+        if connection is not None:  # in this thread, where the connection belongs
+            codec = codec_of(self.config, self._serializer)
+            composer = Composer(self.make_driver(), codec, self.config)
+            message = composer.compose(call)
+            composer.transactional.enqueue_on_sync(connection, [message])
+            return handles([call], [message])[0]
         with self._lock:
             if self._portal is None:
                 self._portal = Portal()
@@ -186,15 +199,20 @@ def init(
     return ready
 
 
-async def dispatch_many(calls: Sequence[TaskCall[object]]) -> list[TaskHandle]:
+async def dispatch_many(
+    calls: Sequence[TaskCall[object]], *, connection: object | None = None
+) -> list[TaskHandle]:
     """Store many calls in one round trip, and return their handles in the same order.
+
+    Args:
+        connection: as for `TaskCall.dispatch`.
 
     Raises:
         EnqueueFailed: only a part was stored; names both parts.
         SerializationError, BrokerUnavailable, BrokerRejected: as for `TaskCall.dispatch`;
             nothing was stored.
     """
-    return await current_dispatcher().dispatch_many(calls)
+    return await current_dispatcher().dispatch_many(calls, connection=connection)
 
 
 async def close() -> None:

@@ -1,18 +1,16 @@
 """Takes calls to the broker: one driver, one event loop, round trips shared by all callers."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asynctasq.config import Config
+from asynctasq.core.composer import Composer, handles
 from asynctasq.core.group_commit import GroupCommit
-from asynctasq.core.message_id import new_message_id
 from asynctasq.drivers.base_driver import BaseDriver, Message
 from asynctasq.errors import BrokerRejected, EnqueueFailed, TaskError
-from asynctasq.serialization.envelope import Envelope, EnvelopeCodec
+from asynctasq.serialization.envelope import EnvelopeCodec
 from asynctasq.tasks.call import TaskCall, TaskHandle
-from asynctasq.tasks.context import current_context, running_task
 
 BATCH = 500
 
@@ -34,29 +32,39 @@ class Dispatcher:
 
     def __init__(self, driver: BaseDriver, codec: EnvelopeCodec, config: Config) -> None:
         self._driver = driver
-        self._codec = codec
-        self._default_queue = config.default_queue
+        self._composer = Composer(driver, codec, config)
         self._loop = asyncio.get_running_loop()
         self._orders: GroupCommit[_Order] = GroupCommit(self._commit, limit=BATCH)
 
-    async def dispatch(self, call: TaskCall[object]) -> TaskHandle:
+    async def dispatch(
+        self, call: TaskCall[object], *, connection: object | None = None
+    ) -> TaskHandle:
         """Store one call; see `TaskCall.dispatch`."""
-        return (await self.dispatch_many([call]))[0]
+        return (await self.dispatch_many([call], connection=connection))[0]
 
-    async def dispatch_many(self, calls: Sequence[TaskCall[object]]) -> list[TaskHandle]:
+    async def dispatch_many(
+        self, calls: Sequence[TaskCall[object]], *, connection: object | None = None
+    ) -> list[TaskHandle]:
         """Store many calls in one round trip; all or, with `EnqueueFailed`, a part of them."""
-        messages = [self._message(call) for call in calls]
-        if messages:
+        messages = [self._composer.compose(call) for call in calls]
+        if not messages:
+            return []
+        if connection is not None:
+            await self._composer.transactional.enqueue_on(connection, messages)
+        else:
             order = _Order(messages, self._loop.create_future())
             self._orders.add(order)
             await order.stored
-        return [
-            TaskHandle(message.id, call.definition.name, message.queue)
-            for message, call in zip(messages, calls, strict=True)
-        ]
+        return handles(calls, messages)
 
-    def dispatch_sync(self, call: TaskCall[object]) -> TaskHandle:
+    def dispatch_sync(
+        self, call: TaskCall[object], *, connection: object | None = None
+    ) -> TaskHandle:
         """Store one call from another thread than the event loop's."""
+        if connection is not None:
+            message = self._composer.compose(call)
+            self._composer.transactional.enqueue_on_sync(connection, [message])
+            return handles([call], [message])[0]
         if _running_loop() is self._loop:
             raise TaskError("dispatch_sync() would block this event loop: await dispatch() instead")
         return asyncio.run_coroutine_threadsafe(self.dispatch(call), self._loop).result()
@@ -69,27 +77,6 @@ class Dispatcher:
         """Finish what is under way and disconnect."""
         await self.flush()
         await self._driver.disconnect()
-
-    def _message(self, call: TaskCall[object]) -> Message:
-        options = call.options
-        envelope = Envelope(
-            task=call.definition.name,
-            args=call.args,
-            kwargs=call.kwargs,
-            max_attempts=options.max_attempts,
-            retry_delay=options.retry_delay,
-            timeout=options.timeout,
-            enqueued_at=time.time(),
-            correlation_id=options.correlation_id or _inherited_correlation(),
-        )
-        body = self._codec.encode(envelope)
-        if len(body) > self._driver.limits.max_body:
-            raise BrokerRejected(
-                f"{envelope.task}: a message of {len(body)} bytes is over the broker's limit of "
-                f"{self._driver.limits.max_body}; store the data elsewhere and send its address"
-            )
-        queue = options.queue or call.definition.options.queue or self._default_queue
-        return Message(new_message_id(), queue, body, options.delay)
 
     async def _commit(self, orders: Sequence[_Order]) -> None:
         try:
@@ -130,13 +117,6 @@ def _tell_part(order: _Order, error: EnqueueFailed) -> None:
     accepted = [message_id for message_id in error.accepted if message_id in mine]
     failed = EnqueueFailed(str(error), accepted=accepted, rejected=sorted(rejected))
     _tell(order, failed if rejected else None)
-
-
-def _inherited_correlation() -> str | None:
-    if running_task.get(None) is None:
-        return None
-    context = current_context()
-    return context.correlation_id or context.id
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

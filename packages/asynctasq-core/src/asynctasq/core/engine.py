@@ -22,6 +22,7 @@ from asynctasq.core.lease_keeper import LeaseKeeper
 from asynctasq.core.process_child import Setup
 from asynctasq.core.process_pool import ProcessPool
 from asynctasq.core.runners import Runners
+from asynctasq.core.seclusion import Seclusion
 from asynctasq.core.settler import Settler
 from asynctasq.core.shutdown import Shutdown
 from asynctasq.core.slots import Slots
@@ -35,10 +36,14 @@ from asynctasq.tasks.registry import TaskRegistry
 
 logger = logging.getLogger("asynctasq.worker")
 
-#: Seconds one fetch waits for a message; the broker ends the wait when there is one.
-IDLE_WAIT = 5.0
+#: Seconds one fetch waits for a message, as long as the longest poll of SQS; the broker ends the
+#: wait when there is one.
+IDLE_WAIT = 20.0
 #: The same in burst mode, where an empty queue is asked about its end.
 BURST_WAIT = 0.2
+#: Outcomes that may wait before nothing more is fetched: so many, or twice as many as tasks run at
+#: once. They make batches, and are done again when the worker dies.
+UNSETTLED = 50
 #: Seconds a cancelled task has to clean up.
 CANCEL_PATIENCE = 2.0
 #: Seconds the last outcomes have to reach the broker.
@@ -79,7 +84,10 @@ class Engine:
         self._shutdown = Shutdown()
         self._slots = Slots(plan.concurrency, plan.max_tasks)
         self._keeper = LeaseKeeper(driver, lease=plan.lease, on_lost=self._leases_lost)
-        self._settler = Settler(driver, self._settled)
+        self._settler = Settler(
+            driver, most=max(UNSETTLED, 2 * plan.concurrency), on_settled=self._settled
+        )
+        self._seclusion = Seclusion(self._slots, self._settler.flush)
         self._runners = Runners(_make_pool(plan, Setup.of(driver, config, serializer)))
         self._events = EventStream(plan.emitters)
         self._heartbeat = Heartbeat(
@@ -93,6 +101,7 @@ class Engine:
             config=config,
             runners=self._runners,
             events=self._events,
+            seclusion=self._seclusion,
             settle=self._settler.add,
             ended=self._slots.leave,
         )
@@ -192,7 +201,7 @@ class Engine:
         self._keeper.hold(delivery)
         if self._is_mine(delivery):
             return
-        if self._shutdown.requested.is_set():  # the fetch was under way
+        if self._shutdown.requested.is_set() or self._seclusion.closed:  # the fetch was under way
             self._settler.add(Settlement(delivery, Outcome.RELEASE))
         else:
             attempt = Attempt(delivery, self._plan.worker_id)
@@ -228,9 +237,9 @@ class Engine:
                 attempt.cancel(Stop.LEASE_LOST)
 
     async def _capacity(self) -> int:
-        while self._settler.congested:
+        while self._settler.congested or self._seclusion.closed:
             await self._slots.change()
-        room = await self._slots.room()
+        room = await self._slots.room(full=self._driver.limits.full_fetch)
         return 0 if self._shutdown.requested.is_set() else room
 
     async def _is_finished(self) -> bool:
@@ -240,11 +249,12 @@ class Engine:
         if not isinstance(self._driver, Inspector):
             return True
         try:
-            stats = await self._driver.queues()
+            stats = await self._driver.counts(self._plan.queues)
         except BrokerUnavailable:
             return False
-        mine = [queue for queue in stats if queue.queue in self._plan.queues]
-        return not any(queue.ready + queue.delayed + queue.running for queue in mine)
+        if any(one.delayed is None for one in stats) and self._settler.awaits_retry:
+            return False  # the broker cannot tell, but this worker can
+        return not any(one.unfinished for one in stats)
 
     def _info(self) -> WorkerInfo:
         return WorkerInfo(

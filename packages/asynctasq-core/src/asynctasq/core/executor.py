@@ -10,8 +10,9 @@ from types import TracebackType
 
 from asynctasq.config import Config
 from asynctasq.core.attempt import Attempt, Call, Stop
-from asynctasq.core.retry import NOT_KNOWN_YET, policy_for
+from asynctasq.core.retry import NOT_KNOWN_YET, attempts_for, policy_for
 from asynctasq.core.runners import Runners
+from asynctasq.core.seclusion import AGAIN, Seclusion
 from asynctasq.drivers.base_driver import Outcome, Settlement
 from asynctasq.errors import (
     InvalidArguments,
@@ -46,6 +47,7 @@ class Executor:
     """Turns attempts into settlements.
 
     Args:
+        seclusion: where a message runs that may be what killed its workers.
         settle: takes each outcome.
         ended: called when an attempt no longer needs a slot, whatever came of it.
     """
@@ -58,6 +60,7 @@ class Executor:
         config: Config,
         runners: Runners,
         events: EventStream,
+        seclusion: Seclusion,
         settle: Callable[[Settlement], None],
         ended: Callable[[Attempt], None],
     ) -> None:
@@ -65,7 +68,8 @@ class Executor:
         self._codec = codec
         self._config = config
         self._runners = runners
-        self._events = events
+        self._events = events if events else None
+        self._seclusion = seclusion
         self._settle = settle
         self._ended = ended
 
@@ -97,8 +101,27 @@ class Executor:
             return self._dead(attempt, error)
         attempt.call = call
         running_task.set(attempt.context)
-        if attempt.delivery.attempt > call.policy.max_attempts:
+        if attempt.delivery.attempt > call.max_attempts:
+            return await self._last_chance(attempt, call)
+        return await self._perform(attempt, call)
+
+    async def _last_chance(self, attempt: Attempt, call: Call) -> Settlement | None:
+        """Run once more alone what had no attempt to itself; it was not judged by any outcome."""
+        if call.max_attempts == 1 or attempt.delivery.attempt > call.max_attempts + 1:
             return await self._give_up(attempt, call, _workers_died(attempt, call))
+        with self._seclusion.claimed() as mine:
+            if not mine:
+                return Settlement(attempt.delivery, Outcome.RELEASE, delay=AGAIN)
+            logger.warning(
+                "%s: its workers died at every attempt; once more, with nothing beside it",
+                attempt.name, extra=_fields(attempt),
+            )  # fmt: skip
+            if not await self._seclusion.is_alone():
+                return await self._give_up(attempt, call, _workers_died(attempt, call))
+            with self._seclusion.limited():
+                return await self._perform(attempt, call)
+
+    async def _perform(self, attempt: Attempt, call: Call) -> Settlement | None:
         started = time.perf_counter()
         try:
             call.runnable = call.definition.prepare(call.envelope.args, call.envelope.kwargs)
@@ -119,7 +142,7 @@ class Executor:
         definition = self._registry.find(envelope.task)
         options = definition.options
         timeout = envelope.timeout or options.timeout or self._config.default_timeout
-        return Call(envelope, definition, policy_for(options, envelope, self._config), timeout)
+        return Call(envelope, definition, attempts_for(options, envelope, self._config), timeout)
 
     def _done(self, attempt: Attempt, duration: float) -> Settlement:
         if logger.isEnabledFor(logging.INFO):
@@ -128,9 +151,10 @@ class Executor:
         return Settlement(attempt.delivery, Outcome.DONE)
 
     async def _failed(self, attempt: Attempt, call: Call, error: BaseException) -> Settlement:
-        allowed = call.policy.allows(attempt.delivery.attempt, error)
+        policy = policy_for(call.definition.options, call.envelope, self._config)
+        allowed = policy.allows(attempt.delivery.attempt, error)
         if allowed and self._wants_retry(attempt, call.runnable, error):
-            return self._retry(attempt, error, call.policy.next_delay(attempt.delivery.attempt))
+            return self._retry(attempt, error, policy.next_delay(attempt.delivery.attempt))
         return await self._give_up(attempt, call, error)
 
     def _wants_retry(
@@ -179,7 +203,7 @@ class Executor:
         return Settlement(attempt.delivery, Outcome.DEAD, note=_note(error))
 
     def _emit(self, record: type, attempt: Attempt, **more: object) -> None:
-        if self._events:
+        if self._events is not None:
             self._events.emit(
                 lambda: record(
                     time=time.time(),
@@ -208,7 +232,7 @@ def _interrupted(attempt: Attempt) -> Settlement | None:
 
 def _workers_died(attempt: Attempt, call: Call) -> WorkerDied:
     return WorkerDied(
-        f"delivered {attempt.delivery.attempt} times, allowed are {call.policy.max_attempts} "
+        f"delivered {attempt.delivery.attempt} times, allowed are {call.max_attempts} "
         "attempts: its workers died, or lost their leases, while it ran"
     )
 

@@ -6,8 +6,7 @@ import time
 
 def new_message_id() -> str:
     """A fresh id, 36 characters."""
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
-    low = random & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
-    digits = f"{milliseconds:012x}7{random >> 68:03x}{low:016x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    moment = (time.time_ns() // 1_000_000).to_bytes(6, "big")
+    digits = (moment + os.urandom(9)).hex()
+    # 7 is the version; 8 the variant, and two bits that could be random
+    return f"{digits[:8]}-{digits[8:12]}-7{digits[12:15]}-8{digits[15:18]}-{digits[18:]}"

@@ -43,13 +43,17 @@ class RetryPolicy:
 NOT_KNOWN_YET = RetryPolicy(max_attempts=10, delay=5.0, max_delay=300.0)
 
 
+def attempts_for(options: TaskOptions, envelope: Envelope, config: Config) -> int:
+    """How often a call may be delivered: its own rule, else its task's, else the configured."""
+    return envelope.max_attempts or options.max_attempts or config.default_max_attempts
+
+
 def policy_for(options: TaskOptions, envelope: Envelope, config: Config) -> RetryPolicy:
     """The rules of a call: its own, else its task's, else the configured."""
-    attempts = envelope.max_attempts or options.max_attempts or config.default_max_attempts
     delay = _first(envelope.retry_delay, options.retry_delay, config.default_retry_delay)
     strategy = options.retry_strategy or config.default_retry_strategy
     return RetryPolicy(
-        max_attempts=attempts,
+        max_attempts=attempts_for(options, envelope, config),
         delay=delay,
         exponential=strategy == "exponential",
         max_delay=options.retry_max_delay,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -13,27 +14,40 @@ from asynctasq.errors import BrokerRejected, BrokerUnavailable
 logger = logging.getLogger("asynctasq.worker")
 
 BATCH = 1000
+#: Seconds in which a message that became due has arrived in its queue, on any broker.
+GRACE = 2.0
 
 
 class Settler:
     """Settles what it is given; an outcome waits here while the broker is away.
 
     Args:
+        most: outcomes that may wait before no more tasks should be taken: what was done and not
+            settled when a worker dies will be done again.
         on_settled: called with each delivery that needs no lease any more.
     """
 
-    def __init__(self, driver: BaseDriver, on_settled: Callable[[Delivery], None]) -> None:
+    def __init__(
+        self, driver: BaseDriver, *, most: int, on_settled: Callable[[Delivery], None]
+    ) -> None:
+        self._most = most
         self._driver = driver
         self._on_settled = on_settled
         self._backoff = Backoff()
         self._outcomes: GroupCommit[Settlement] = GroupCommit(self._settle, limit=BATCH)
         self._unsettled: dict[tuple[str, str], Settlement] = {}
         self._closed = False
+        self._latest_due = 0.0
+
+    @property
+    def awaits_retry(self) -> bool:
+        """Whether something it gave back with a delay is not due yet, or has just become due."""
+        return time.monotonic() < self._latest_due + GRACE
 
     @property
     def congested(self) -> bool:
         """Whether so many outcomes wait that no more tasks should be taken."""
-        return len(self._outcomes) >= BATCH
+        return len(self._unsettled) >= self._most
 
     def add(self, settlement: Settlement) -> None:
         """Settle with the next batch."""
@@ -80,6 +94,9 @@ class Settler:
                 self._report(lost)
                 break
         self._backoff.reset()
+        latest = max(one.delay for one in settlements)
+        if latest:
+            self._latest_due = max(self._latest_due, time.monotonic() + latest)
         for settlement in settlements:
             delivery = settlement.delivery
             if self._unsettled.get((delivery.queue, delivery.id)) is settlement:

@@ -2,9 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 
 from asynctasq.core.attempt import Attempt
 from asynctasq.drivers.base_driver import Delivery
+
+#: Seconds for which a worker waits for more free slots, where fetching a few costs as much.
+LINGER = 0.03
 
 
 class Slots:
@@ -54,15 +58,24 @@ class Slots:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def room(self) -> int:
-        """How many may enter now; waits until it is one. 0 when the budget is spent."""
-        while True:
-            free = self._size - len(self._attempts)
-            if self._budget is not None:
-                free = min(free, self._budget)
-            if free > 0 or (not self._attempts and self._budget is not None):
-                return free
+    async def room(self, *, full: int = 1) -> int:
+        """How many may enter now; waits until it is one. 0 when the budget is spent.
+
+        When fewer than `full` may enter, running attempts have `LINGER` to leave.
+        """
+        while (free := self._free()) <= 0 and (self._attempts or self._budget is None):
             await self.change()
+        full = min(full, self._size)
+        if 0 < free < full:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER):
+                    while self._attempts and self._free() < full:
+                        await self.change()
+        return self._free()
+
+    def _free(self) -> int:
+        free = self._size - len(self._attempts)
+        return free if self._budget is None else min(free, self._budget)
 
     async def change(self) -> None:
         """Wait until a slot was freed, or `changed` was called."""

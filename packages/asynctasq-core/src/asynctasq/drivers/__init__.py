@@ -1,10 +1,15 @@
 """The seam between the engine and its brokers."""
 
 from asynctasq.drivers.abilities import (
+    Diagnostics,
+    Finding,
     Inspector,
+    Level,
+    Migrator,
     QueueStats,
     State,
     StoredMessage,
+    TransactionalEnqueue,
     WorkerInfo,
     Workers,
 )
@@ -21,15 +26,20 @@ from asynctasq.drivers.settings import DriverSettings
 __all__ = [
     "BaseDriver",
     "Delivery",
+    "Diagnostics",
     "DriverSettings",
+    "Finding",
     "Inspector",
+    "Level",
     "Limits",
     "Message",
+    "Migrator",
     "Outcome",
     "QueueStats",
     "Settlement",
     "State",
     "StoredMessage",
+    "TransactionalEnqueue",
     "WorkerInfo",
     "Workers",
 ]

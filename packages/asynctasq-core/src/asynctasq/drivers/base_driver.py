@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from asynctasq.drivers.abilities import State
 from asynctasq.drivers.settings import DriverSettings
 
 
@@ -86,6 +87,15 @@ class Limits:
         unique_ids: a message whose id is stored already is not stored again.
         reports_lost_leases: `settle` and `extend` tell which leases were lost.
         release_keeps_attempt: RELEASE takes the attempt back.
+        late_settle: a lease that ran out is good until the message is delivered again;
+            otherwise it is lost when it runs out.
+        leases_outlive_connections: what is held stays held until its lease ends, also when
+            its holder disconnects or dies; otherwise it comes back at once.
+        inspects: states whose messages the `Inspector` ability shows, requeues and deletes;
+            with others its methods are `BrokerRejected`, or leave such messages alone.
+        exact_counts: `Inspector.queues` is exact at once; otherwise it lags, for seconds.
+        full_fetch: messages that make one request worth its price; a worker with fewer free
+            slots gives its running tasks a moment to free some more.
     """
 
     dequeue_batch: int = 1000
@@ -96,6 +106,11 @@ class Limits:
     unique_ids: bool = True
     reports_lost_leases: bool = True
     release_keeps_attempt: bool = True
+    late_settle: bool = True
+    leases_outlive_connections: bool = True
+    inspects: frozenset[State] = frozenset(State)
+    exact_counts: bool = True
+    full_fetch: int = 1
 
 
 class BaseDriver(ABC):
@@ -124,7 +139,8 @@ class BaseDriver(ABC):
     async def disconnect(self) -> None:
         """Let go of the broker.
 
-        - Settles nothing: what is held stays held until its lease ends.
+        - Settles nothing: what is held stays held until its lease ends, where
+          `Limits.leases_outlive_connections`.
         - Every task, thread and timer the driver started has ended when it returns.
         - Disconnecting again does nothing; `connect` works afterwards.
         """
@@ -159,7 +175,8 @@ class BaseDriver(ABC):
         """Apply outcomes, and return the deliveries whose lease was lost.
 
         - A lease is lost when the message was delivered again or is gone; for such a delivery
-          nothing changes. A lease that ran out but was not taken over is still good.
+          nothing changes. A lease that ran out but was not taken over is still good, where
+          `Limits.late_settle`.
         - Outcomes may be mixed in one call, and are applied in one round trip.
         - Atomic for each message: at no instant is it neither waiting, held nor dead.
         """

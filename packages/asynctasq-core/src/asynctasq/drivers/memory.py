@@ -7,7 +7,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
-from asynctasq.drivers.abilities import QueueStats, State, StoredMessage, WorkerInfo
+from asynctasq.drivers.abilities import (
+    Finding,
+    Level,
+    QueueStats,
+    State,
+    StoredMessage,
+    WorkerInfo,
+)
 from asynctasq.drivers.base_driver import BaseDriver, Delivery, Limits, Message, Settlement
 from asynctasq.drivers.memory_store import MemoryStore
 from asynctasq.drivers.settings import DriverSettings
@@ -90,6 +97,11 @@ class MemoryDriver(BaseDriver):
         """Counts of every queue; see `Inspector`."""
         return self._store.stats()
 
+    async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
+        """Counts of these queues; see `Inspector`."""
+        known = {stats.queue: stats for stats in self._store.stats()}
+        return [known.get(queue) or QueueStats.empty(queue) for queue in queues]
+
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
     ) -> Sequence[StoredMessage]:
@@ -126,6 +138,11 @@ class MemoryDriver(BaseDriver):
     async def forget(self, worker_id: str) -> None:
         """Forget a worker; see `Workers`."""
         self._store.forget(worker_id)
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """What can be wrong with memory; see `Diagnostics`."""
+        advice = "keep what matters with another driver; this one is for tests"
+        return [Finding("durability", "gone with the process", Level.WARNING, advice)]
 
 
 async def _wait(event: asyncio.Event, timeout: float) -> None:

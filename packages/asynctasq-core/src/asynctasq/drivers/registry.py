@@ -1,23 +1,43 @@
 """From a driver's name or a URL's scheme to its class, by entry points.
 
 A package provides a driver with an entry point in ``asynctasq.drivers`` whose name is the
-driver's, and one in ``asynctasq.schemes`` for each URL scheme it reads.
+driver's, and one in ``asynctasq.schemes`` for each URL scheme it reads. One of the same name in
+``asynctasq.settings`` is for those who only read its settings: it need not load the driver.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
 
 from asynctasq.drivers.base_driver import BaseDriver
+from asynctasq.drivers.settings import DriverSettings
 from asynctasq.errors import DriverIncompatible, DriverNotFound
 from asynctasq.settings import did_you_mean
 
 DRIVERS = "asynctasq.drivers"
 SCHEMES = "asynctasq.schemes"
+SETTINGS = "asynctasq.settings"
 
-#: The extra that brings a driver, and the URL schemes it would read: the only place in
-#: core that names brokers, so that an error can say what to install.
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a driver that is not installed would read: URL schemes, and settings' first words."""
+
+    schemes: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+#: By the name of the driver, which is its extra: the only place in core that names brokers, so
+#: that an error can say what to install.
 INSTALL_HINTS = {
-    "redis": ("asynctasq[redis]", ("redis", "rediss", "unix", "valkey", "valkeys")),
+    "redis": Hint(("redis", "rediss", "unix", "valkey", "valkeys"), ("redis",)),
+    "rabbitmq": Hint(("amqp", "amqps"), ("rabbitmq",)),
+    "sqs": Hint(words=("sqs", "aws")),
+    "postgres": Hint(("postgres", "postgresql"), ("postgres",)),
+    "mysql": Hint(("mysql", "mariadb"), ("mysql",)),
 }
 
 
@@ -36,7 +56,14 @@ def driver_class(name: str) -> type[BaseDriver]:
     entry = _entry_points(DRIVERS).get(name)
     if entry is None:
         raise DriverNotFound(_not_found(name))
-    return _load(entry)
+    return _load(entry, BaseDriver)
+
+
+def settings_class(name: str) -> type[DriverSettings]:
+    """The settings of the driver called `name`; raises as `driver_class` does."""
+    if entry := _entry_points(SETTINGS).get(name):
+        return _load(entry, DriverSettings)
+    return driver_class(name).settings_type
 
 
 def driver_for_scheme(scheme: str) -> str:
@@ -46,8 +73,8 @@ def driver_for_scheme(scheme: str) -> str:
         return next(
             name for name, other in _entry_points(DRIVERS).items() if other.value == entry.value
         )
-    for driver, (_, schemes) in INSTALL_HINTS.items():
-        if scheme.partition("+")[0] in schemes:
+    for driver, hint in INSTALL_HINTS.items():
+        if scheme.partition("+")[0] in hint.schemes:
             raise DriverNotFound(_not_found(driver))
     schemes = ", ".join(sorted(_entry_points(SCHEMES)))
     raise DriverNotFound(f"no driver reads {scheme}:// URLs; known are {schemes}")
@@ -55,15 +82,20 @@ def driver_for_scheme(scheme: str) -> str:
 
 def install_hint(setting: str) -> str | None:
     """What to install for a setting of a driver that is not installed."""
-    driver = setting.partition("_")[0]
-    if driver in INSTALL_HINTS and driver not in _entry_points(DRIVERS):
-        return f"pip install '{INSTALL_HINTS[driver][0]}'"
+    word = setting.partition("_")[0]
+    for driver, hint in INSTALL_HINTS.items():
+        if word in hint.words and driver not in _entry_points(DRIVERS):
+            return _install(driver)
     return None
+
+
+def _install(driver: str) -> str:
+    return f"pip install 'asynctasq[{driver}]'"
 
 
 def _not_found(name: str) -> str:
     if name in INSTALL_HINTS:
-        return f"the {name} driver is not installed: pip install '{INSTALL_HINTS[name][0]}'"
+        return f"the {name} driver is not installed: {_install(name)}"
     installed = driver_names()
     close = did_you_mean(name, [*installed, *INSTALL_HINTS])
     hint = f"did you mean {close!r}?" if close else f"installed are {', '.join(installed)}"
@@ -75,7 +107,7 @@ def _entry_points(group: str) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=group)}
 
 
-def _load(entry: EntryPoint) -> type[BaseDriver]:
+def _load(entry: EntryPoint, kind: type[T]) -> type[T]:
     try:
         loaded: object = entry.load()
     except (ImportError, AttributeError) as error:
@@ -83,6 +115,6 @@ def _load(entry: EntryPoint) -> type[BaseDriver]:
             f"the {entry.name} driver does not load ({error}); "
             "install the same version of all asynctasq packages"
         ) from error
-    if not (isinstance(loaded, type) and issubclass(loaded, BaseDriver)):
-        raise DriverIncompatible(f"{entry.value} is no subclass of asynctasq.BaseDriver")
+    if not (isinstance(loaded, type) and issubclass(loaded, kind)):
+        raise DriverIncompatible(f"{entry.value} is no subclass of asynctasq.{kind.__name__}")
     return loaded

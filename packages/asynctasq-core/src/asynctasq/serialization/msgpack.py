@@ -1,7 +1,9 @@
 """The default serializer: MessagePack, with the types of `hooks` as one extension type."""
 
+from collections import defaultdict
 from collections.abc import Callable
-from typing import Self, cast
+from functools import partial
+from typing import Protocol, Self, cast
 
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
@@ -12,8 +14,23 @@ from asynctasq.serialization.serializer import BaseSerializer
 #: The extension type under which tagged values travel.
 TAGGED = 1
 
+#: Levels of tagged values inside each other. Each is a call of the decoder, whose C code takes
+#: 20 KiB of the stack: some hundreds would end the process.
+MAX_DEPTH = 64
+
+#: Bytes of the buffer a packer begins with; one whose buffer had to grow is not used again.
+BUFFER = 256 * 1024
+
+
+class _Packer(Protocol):
+    def pack(self, value: object, /) -> bytes: ...
+
+
 # msgpack ships no types of its own
-_pack = cast("Callable[..., bytes]", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]
+_new_packer = cast(
+    "Callable[..., _Packer]",
+    msgpack.Packer,  # pyright: ignore[reportUnknownMemberType]
+)
 _unpack = cast("Callable[..., object]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]
 
 
@@ -27,15 +44,22 @@ class MsgpackSerializer(BaseSerializer):
     def __init__(self, *hooks: TypeHook) -> None:
         self._own = hooks
         self._hooks = Hooks((*STANDARD_HOOKS, *hooks))
+        self._idle: defaultdict[int, list[_Packer]] = defaultdict(list)  # by depth
 
     def __reduce__(self) -> tuple[type[Self], tuple[TypeHook, ...]]:
         return type(self), self._own  # travels to the processes of a pool
 
     def dumps(self, value: object) -> bytes:
         """The bytes of `value`; raises `SerializationError` for a type without a hook."""
+        return self._dumps(value, 0)
+
+    def loads(self, data: bytes) -> object:
+        """The value in `data`; raises `SerializationError` for anything malformed."""
+        return self._loads(data, 0)
+
+    def _dumps(self, value: object, depth: int) -> bytes:
         try:
-            # strict_types sends tuples and subclasses to the hooks, so that the types survive
-            return _pack(value, default=self._encode, strict_types=True)
+            return self._pack(value, depth)
         except SerializationError:
             raise
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -44,22 +68,42 @@ class MsgpackSerializer(BaseSerializer):
         except Exception as error:
             raise SerializationError(f"{type(error).__name__}: {error}") from error
 
-    def loads(self, data: bytes) -> object:
-        """The value in `data`; raises `SerializationError` for anything malformed."""
+    def _loads(self, data: bytes, depth: int) -> object:
         try:
-            return _unpack(data, ext_hook=self._decode, strict_map_key=False)
+            return _unpack(data, ext_hook=partial(self._decode, depth), strict_map_key=False)
         except SerializationError:
             raise
         # Hooks run constructors of the application's types, which may raise anything.
         except Exception as error:
             raise SerializationError(f"{type(error).__name__}: {error}") from error
 
-    def _encode(self, value: object) -> msgpack.ExtType:
-        tag, plain = self._hooks.encode(value)
-        return msgpack.ExtType(TAGGED, self.dumps([tag, plain]))
+    def _pack(self, value: object, depth: int) -> bytes:
+        # To make a packer, and its buffer, takes longer than to pack the usual message.
+        idle = self._idle[depth]
+        try:
+            packer = idle.pop()
+        except IndexError:  # other threads have them all
+            encode = partial(self._encode, depth)
+            # strict_types sends tuples and subclasses to the hooks, so that the types survive
+            packer = _new_packer(default=encode, strict_types=True, buf_size=BUFFER)
+        data = packer.pack(value)
+        if len(data) <= BUFFER:
+            idle.append(packer)
+        return data
 
-    def _decode(self, code: int, data: bytes) -> object:
+    def _encode(self, depth: int, value: object) -> msgpack.ExtType:
+        _check_depth(depth)
+        tag, plain = self._hooks.encode(value)
+        return msgpack.ExtType(TAGGED, self._dumps([tag, plain], depth + 1))
+
+    def _decode(self, depth: int, code: int, data: bytes) -> object:
         if code != TAGGED:
             raise SerializationError(f"unknown extension type {code}")
-        tag, plain = cast("tuple[str, object]", self.loads(data))
+        _check_depth(depth)
+        tag, plain = cast("tuple[str, object]", self._loads(data, depth + 1))
         return self._hooks.decode(tag, plain)
+
+
+def _check_depth(depth: int) -> None:
+    if depth >= MAX_DEPTH:
+        raise SerializationError(f"values of types are nested more than {MAX_DEPTH} deep")

@@ -62,19 +62,24 @@ class TaskCall(Generic[R_co]):
         """Join it to the request or task it comes from; a task's calls inherit its own."""
         return self._with(replace(self.options, correlation_id=correlation_id))
 
-    async def dispatch(self) -> TaskHandle:
+    async def dispatch(self, *, connection: object | None = None) -> TaskHandle:
         """Store the call; it is durable in the broker when this returns.
+
+        Args:
+            connection: your own connection or session of the database that holds the queue: the
+                call is stored in the transaction open there, and comes and goes with its
+                commit. The documentation of the driver names the kinds it knows.
 
         Raises:
             SerializationError: an argument cannot travel; names it.
             BrokerUnavailable: the broker cannot be reached.
             BrokerRejected: the broker refuses the call, as when it is too large.
         """
-        return await current_dispatcher().dispatch(self)
+        return await current_dispatcher().dispatch(self, connection=connection)
 
-    def dispatch_sync(self) -> TaskHandle:
+    def dispatch_sync(self, *, connection: object | None = None) -> TaskHandle:
         """`dispatch` for synchronous code, such as a Flask or Django view; blocks until stored."""
-        return current_dispatcher().dispatch_sync(self)
+        return current_dispatcher().dispatch_sync(self, connection=connection)
 
     def _with(self, options: CallOptions) -> Self:
         return replace(self, options=options)
@@ -83,15 +88,21 @@ class TaskCall(Generic[R_co]):
 class TaskDispatcher(Protocol):
     """What takes calls to the broker."""
 
-    async def dispatch(self, call: TaskCall[object]) -> TaskHandle:
+    async def dispatch(
+        self, call: TaskCall[object], *, connection: object | None = None
+    ) -> TaskHandle:
         """Store one call."""
         ...
 
-    async def dispatch_many(self, calls: Sequence[TaskCall[object]]) -> list[TaskHandle]:
+    async def dispatch_many(
+        self, calls: Sequence[TaskCall[object]], *, connection: object | None = None
+    ) -> list[TaskHandle]:
         """Store many calls in one round trip."""
         ...
 
-    def dispatch_sync(self, call: TaskCall[object]) -> TaskHandle:
+    def dispatch_sync(
+        self, call: TaskCall[object], *, connection: object | None = None
+    ) -> TaskHandle:
         """Store one call from synchronous code."""
         ...
 

@@ -58,7 +58,7 @@ class Database:
 
     def now(self) -> int:
         """Microseconds by the machine's clock."""
-        return time.time_ns() // 1000
+        return machine_now()
 
     def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Run a statement, in the open transaction if there is one."""
@@ -92,6 +92,11 @@ class Database:
             return False
         before, self._version = self._version, self.value("PRAGMA data_version")
         return before != self._version
+
+
+def machine_now() -> int:
+    """Microseconds by the machine's clock, which all processes share."""
+    return time.time_ns() // 1000
 
 
 def micros(seconds: float) -> int:

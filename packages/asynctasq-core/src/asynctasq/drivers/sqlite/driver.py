@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Self, TypeVar, cast
 
-from asynctasq.drivers.abilities import QueueStats, State, StoredMessage, WorkerInfo
+from asynctasq.drivers.abilities import Finding, QueueStats, State, StoredMessage, WorkerInfo
 from asynctasq.drivers.base_driver import BaseDriver, Delivery, Message, Outcome, Settlement
 from asynctasq.drivers.settings import DriverSettings
-from asynctasq.drivers.sqlite import inspector, registry, store
+from asynctasq.drivers.sqlite import diagnosis, inspector, registry, store, transaction
 from asynctasq.drivers.sqlite.database import Database
 from asynctasq.drivers.sqlite.settings import SQLiteSettings
 from asynctasq.drivers.sqlite.thread import DatabaseThread
@@ -62,6 +62,14 @@ class SQLiteDriver(BaseDriver):
         if messages:
             await self._call(partial(store.enqueue, messages=messages))
 
+    async def enqueue_on(self, connection: object, messages: Sequence[Message]) -> None:
+        """Store messages over the caller's connection; see `TransactionalEnqueue`."""
+        await transaction.enqueue_on(connection, self._path, messages)
+
+    def enqueue_on_sync(self, connection: object, messages: Sequence[Message]) -> None:
+        """Store messages over the caller's connection; see `TransactionalEnqueue`."""
+        transaction.enqueue_on_sync(connection, self._path, messages)
+
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
@@ -94,6 +102,11 @@ class SQLiteDriver(BaseDriver):
     async def queues(self) -> Sequence[QueueStats]:
         """Counts of every queue; see `Inspector`."""
         return await self._call(inspector.stats)
+
+    async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
+        """Counts of these queues; see `Inspector`."""
+        known = {stats.queue: stats for stats in await self.queues()}
+        return [known.get(queue) or QueueStats.empty(queue) for queue in queues]
 
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
@@ -131,6 +144,11 @@ class SQLiteDriver(BaseDriver):
     async def forget(self, worker_id: str) -> None:
         """Forget a worker; see `Workers`."""
         await self._call(lambda db: registry.forget(db, worker_id))
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """The file, its journal and its disk, on a connection of its own; see `Diagnostics`."""
+        settings = cast(SQLiteSettings, self.settings)
+        return await asyncio.to_thread(diagnosis.diagnose, self._path, settings)
 
     async def _call(self, work: Callable[[Database], T]) -> T:
         return await self._running().submit(work)

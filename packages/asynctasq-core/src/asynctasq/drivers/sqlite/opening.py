@@ -61,8 +61,7 @@ def open_file(path: Path, *, synchronous: str, busy_timeout: float) -> sqlite3.C
         BrokerRejected: the path, the file or SQLite itself will not do.
         sqlite3.Error: anything else.
     """
-    _refuse_old_sqlite()
-    _refuse_path(path)
+    check_place(path)
     connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
     try:
         _initialise(connection, path)
@@ -74,6 +73,12 @@ def open_file(path: Path, *, synchronous: str, busy_timeout: float) -> sqlite3.C
         connection.close()
         raise
     return connection
+
+
+def check_place(path: Path) -> None:
+    """Raise `BrokerRejected` where no file could be opened or made, or SQLite is too old."""
+    _refuse_old_sqlite()
+    _refuse_path(path)
 
 
 def _refuse_old_sqlite() -> None:

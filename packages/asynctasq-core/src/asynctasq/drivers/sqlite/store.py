@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
 from asynctasq.drivers.base_driver import Delivery, Message, Outcome, Settlement
-from asynctasq.drivers.sqlite.database import Database, micros
+from asynctasq.drivers.sqlite.database import Database, machine_now, micros
 from asynctasq.errors import BrokerRejected
 
 #: Bodies of a batch are bound as values of about this many bytes.
 CHUNK = 16 * 1024 * 1024
 
 ENQUEUE = """
-    INSERT INTO messages (queue, id, body, visible_at)
+    INSERT INTO {schema}.messages (queue, id, body, visible_at)
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
            coalesce(substr(:bodies, json_extract(value, '$[2]'), json_extract(value, '$[3]')), x''),
            json_extract(value, '$[4]')
@@ -81,12 +81,21 @@ class Claim(NamedTuple):
 
 def enqueue(db: Database, messages: Sequence[Message]) -> None:
     """Store messages whose ids are not stored yet."""
-    _refuse_names(messages)
+    refuse_names(messages)
     db.begin()
-    now = db.now()
-    for chunk in _chunks(messages):
-        db.execute(ENQUEUE, {"rows": _rows(chunk, now), "bodies": b"".join(m.body for m in chunk)})
+    for statement, parameters in insertions(messages, "main"):
+        db.execute(statement, parameters)
     db.news = True
+
+
+def insertions(
+    messages: Sequence[Message], schema: str
+) -> Iterator[tuple[str, dict[str, str | bytes]]]:
+    """Statements, with their parameters, that store messages in the database named `schema`."""
+    statement, now = ENQUEUE.format(schema=schema), machine_now()
+    for chunk in _chunks(messages):
+        bodies = b"".join(message.body for message in chunk)
+        yield statement, {"rows": _rows(chunk, now), "bodies": bodies}
 
 
 def claim(db: Database, queues: Sequence[str], limit: int, lease: float) -> Claim:
@@ -137,7 +146,8 @@ def extend(db: Database, deliveries: Sequence[Delivery], lease: float) -> list[D
     return [delivery for delivery in deliveries if delivery.receipt not in held]
 
 
-def _refuse_names(messages: Sequence[Message]) -> None:
+def refuse_names(messages: Sequence[Message]) -> None:
+    """Raise `BrokerRejected` for a name that SQLite would cut off."""
     for message in messages:
         if "\0" in message.id or "\0" in message.queue:  # where SQLite's JSON ends a string
             raise BrokerRejected(

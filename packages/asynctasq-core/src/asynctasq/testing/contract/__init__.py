@@ -11,8 +11,8 @@ It returns a function that makes an unconnected driver; all the drivers it makes
 messages. Each test uses fresh queue names and cleans nothing up. What a broker cannot do is
 said by its `Limits`, whose tests are then expected to fail; any other gap is an inherited test
 marked ``xfail`` with a reason. An ability has a class of its own: `InspectorContract`,
-`WorkersContract`. A broker that is a server has `UnreachableContract` too, whose `new_driver`
-makes drivers that connect to nothing.
+`WorkersContract`, `DiagnosticsContract`. A broker that is a server has `UnreachableContract` too,
+whose `new_driver` makes drivers that connect to nothing.
 """
 
 from importlib.util import find_spec
@@ -32,6 +32,7 @@ from asynctasq.testing.contract.browse import BrowseContract  # noqa: E402
 from asynctasq.testing.contract.connection import ConnectionContract  # noqa: E402
 from asynctasq.testing.contract.counts import CountsContract  # noqa: E402
 from asynctasq.testing.contract.dequeue import DequeueContract  # noqa: E402
+from asynctasq.testing.contract.diagnostics import DiagnosticsContract  # noqa: E402
 from asynctasq.testing.contract.enqueue import EnqueueContract  # noqa: E402
 from asynctasq.testing.contract.extend import ExtendContract  # noqa: E402
 from asynctasq.testing.contract.repair import RepairContract  # noqa: E402
@@ -46,6 +47,7 @@ __all__ = [
     "Contract",
     "CountsContract",
     "DequeueContract",
+    "DiagnosticsContract",
     "DriverContract",
     "EnqueueContract",
     "ExtendContract",

@@ -32,10 +32,12 @@ class Contract:
     Attributes:
         patience: seconds after which an effect that has not come counts as missing. Only a
             failing test waits that long.
+        large: messages in what counts as a large batch: more than a broker's own limits.
     """
 
     pytestmark = pytest.mark.anyio
     patience: ClassVar[float] = 10.0
+    large: ClassVar[int] = 1500
 
     @pytest.fixture
     def anyio_backend(self) -> str:

@@ -85,18 +85,18 @@ class DequeueContract(Contract):
         await self.nothing_comes(driver, queue, within=0.8)
 
     async def test_a_large_batch_is_dequeued(self, driver: BaseDriver, queue: str) -> None:
-        stored = messages(queue, 1500)
+        stored = messages(queue, self.large)
         await driver.enqueue(stored)
-        taken = await driver.dequeue([queue], limit=1500, lease=LONG, wait=self.patience)
-        assert 1 <= len(taken) <= 1500
-        rest = await self.drain(driver, queue, count=1500 - len(taken))
+        taken = await driver.dequeue([queue], limit=self.large, lease=LONG, wait=self.patience)
+        assert 1 <= len(taken) <= self.large
+        rest = await self.drain(driver, queue, count=self.large - len(taken))
         assert sorted(ids([*taken, *rest])) == sorted(ids(stored))
 
     async def test_drivers_side_by_side_take_each_message_once(
         self, connect_driver: ConnectDriver, queue: str
     ) -> None:
         drivers = [await connect_driver() for _ in range(8)]
-        stored = messages(queue, 800)
+        stored = messages(queue, min(800, self.large))
         await drivers[0].enqueue(stored)
         taken: list[Delivery] = []
 

@@ -61,9 +61,10 @@ class EnqueueContract(Contract):
         await self.nothing_comes(driver, queue)
 
     async def test_a_large_batch_is_enqueued(self, driver: BaseDriver, queue: str) -> None:
-        stored = messages(queue, 1500)
+        stored = messages(queue, self.large)
         await driver.enqueue(stored)
-        assert sorted(ids(await self.drain(driver, queue, count=1500))) == sorted(ids(stored))
+        taken = await self.drain(driver, queue, count=self.large)
+        assert sorted(ids(taken)) == sorted(ids(stored))
 
     async def test_one_batch_may_fill_several_queues(
         self, driver: BaseDriver, queue: str, other_queue: str

@@ -71,8 +71,13 @@ class ExtendContract(Contract):
     ) -> None:
         held = await self.hold(driver, queue, lease=short_lease)
         await asyncio.sleep(short_lease * 1.3)
-        assert list(await driver.extend(held, lease=LONG)) == []
-        await self.nothing_comes(driver, queue, within=0.1)
+        lost = await driver.extend(held, lease=LONG)
+        if driver.limits.late_settle:
+            assert list(lost) == []
+            await self.nothing_comes(driver, queue, within=0.1)
+        else:
+            assert list(lost) == held
+            assert ids(await self.drain(driver, queue)) == ids(held)
 
     async def test_one_call_may_extend_several_queues(
         self, driver: BaseDriver, queue: str, other_queue: str, short_lease: float
@@ -88,7 +93,8 @@ class ExtendContract(Contract):
     async def test_a_large_batch_is_extended(
         self, driver: BaseDriver, queue: str, short_lease: float
     ) -> None:
-        held = await self.hold(driver, queue, count=1500)
+        held = await self.hold(driver, queue, count=self.large)
         assert list(await driver.extend(held, lease=short_lease)) == []
-        again = await self.drain(driver, queue, count=1500)
-        assert {one.attempt for one in again} == {2}
+        again = await self.drain(driver, queue, count=self.large)
+        assert sorted(ids(again)) == sorted(ids(held))
+        assert min(one.attempt for one in again) >= 2

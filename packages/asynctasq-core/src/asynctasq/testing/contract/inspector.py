@@ -1,9 +1,15 @@
 """What the contract classes of the `Inspector` ability share."""
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
 import pytest
 
 from asynctasq.drivers import BaseDriver, Inspector, Outcome, State
 from asynctasq.testing.contract.base import Contract, ids, message, messages, settlements
+
+Counts = dict[State, int | None]
 
 
 class InspectorSteps(Contract):
@@ -30,9 +36,36 @@ class InspectorSteps(Contract):
             State.DEAD: ids(dead),
         }
 
-    async def counts(self, inspector: Inspector, queue: str) -> dict[State, int]:
+    async def counts(self, inspector: Inspector, queue: str) -> Counts:
         """How many messages of each state `queue` holds."""
-        for stats in await inspector.queues():
-            if stats.queue == queue:
-                return {state: getattr(stats, state.value) for state in State}
-        return dict.fromkeys(State, 0)
+        (stats,) = await inspector.counts([queue])
+        return {state: getattr(stats, state.value) for state in State}
+
+    async def assert_counts(
+        self, driver: BaseDriver, inspector: Inspector, queue: str, expected: Mapping[State, int]
+    ) -> None:
+        """Fail unless `queue` holds so many messages of each state, as far as it can tell."""
+
+        async def known() -> dict[State, int]:
+            counts = await self.counts(inspector, queue)
+            return {state: count for state, count in counts.items() if count is not None}
+
+        async def as_expected() -> bool:
+            return all(expected[state] == count for state, count in (await known()).items())
+
+        await self.settles(driver, as_expected)
+        counts = await known()
+        assert counts == {state: expected[state] for state in counts}
+
+    async def settles(self, driver: BaseDriver, is_so: Callable[[], Awaitable[bool]]) -> None:
+        """Give counts that lag the time to become true."""
+        deadline = time.monotonic() + (0 if driver.limits.exact_counts else self.patience)
+        while not await is_so() and time.monotonic() < deadline:  # noqa: ASYNC110 - it is a server
+            await asyncio.sleep(0.05)
+
+
+def needs_state(driver: BaseDriver, *states: State) -> None:
+    """Expect the test to fail where messages of these states cannot be looked into."""
+    if missing := set(states) - driver.limits.inspects:
+        names = ", ".join(sorted(state.name for state in missing))
+        pytest.xfail(f"Limits.inspects is without {names}")

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from asynctasq.drivers import Diagnostics
 from asynctasq.errors import BrokerUnavailable
 from asynctasq.testing.contract.base import Contract, NewDriver
 
@@ -31,4 +32,14 @@ class UnreachableContract(Contract):
         with pytest.raises(BrokerUnavailable):
             await driver.connect()
         await driver.disconnect()
+        assert asyncio.all_tasks() - tasks == set()
+
+    async def test_there_is_nothing_to_diagnose(self, new_driver: NewDriver) -> None:
+        tasks = asyncio.all_tasks()
+        driver = new_driver()
+        if not isinstance(driver, Diagnostics):
+            pytest.skip("it cannot diagnose")
+        async with asyncio.timeout(self.patience):
+            with pytest.raises(BrokerUnavailable):
+                await driver.diagnose()
         assert asyncio.all_tasks() - tasks == set()

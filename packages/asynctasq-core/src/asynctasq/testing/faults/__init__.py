@@ -4,7 +4,15 @@ Each is the memory driver with one promise broken, in a way a broker's client, a
 hurried author breaks it. They test the suite, and show a driver's author what to look out for.
 """
 
-from asynctasq.testing.faults import abilities, connection, dequeue, enqueue, settle, wait
+from asynctasq.testing.faults import (
+    abilities,
+    connection,
+    dequeue,
+    diagnostics,
+    enqueue,
+    settle,
+    wait,
+)
 from asynctasq.testing.faults.registry import FAULTS, ContractTest, caught_by
 
 __all__ = [
@@ -14,6 +22,7 @@ __all__ = [
     "caught_by",
     "connection",
     "dequeue",
+    "diagnostics",
     "enqueue",
     "settle",
     "wait",

@@ -26,9 +26,9 @@ from asynctasq.testing.faults.registry import behaving_as, caught_by
 class CountsHeldAsReady(MemoryDriver):
     """It counts the length of one list for two states."""
 
-    async def queues(self) -> Sequence[QueueStats]:
+    async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
         """Count what is held twice."""
-        return [replace(one, ready=one.ready + one.running) for one in await super().queues()]
+        return [replace(one, ready=one.unfinished) for one in await super().counts(queues)]
 
 
 @caught_by(CountsContract.test_a_queue_with_one_message_is_listed)
@@ -37,17 +37,26 @@ class HidesQueuesOfTheDead(MemoryDriver):
 
     async def queues(self) -> Sequence[QueueStats]:
         """Leave out what is only dead."""
-        return [one for one in await super().queues() if one.ready + one.delayed + one.running]
+        return [one for one in await super().queues() if one.unfinished]
+
+
+@caught_by(CountsContract.test_queues_are_counted_in_the_order_asked_for)
+class CountsInItsOwnOrder(MemoryDriver):
+    """It answers with what it has, by name."""
+
+    async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
+        """Leave out the empty ones."""
+        return [one for one in await super().queues() if one.queue in queues]
 
 
 @caught_by(CountsContract.test_a_message_whose_lease_ran_out_is_ready)
 class CallsALateHolderRunning(MemoryDriver):
     """It counts receipts and does not look at the clock."""
 
-    async def queues(self) -> Sequence[QueueStats]:
+    async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
         """Call what was delivered running."""
         return [
-            replace(one, ready=0, running=one.ready + one.running) for one in await super().queues()
+            replace(one, ready=0, running=one.unfinished) for one in await super().counts(queues)
         ]
 
 
@@ -55,9 +64,9 @@ class CallsALateHolderRunning(MemoryDriver):
 class KnowsNoAge(MemoryDriver):
     """It does not say how far behind the workers are."""
 
-    async def queues(self) -> Sequence[QueueStats]:
+    async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
         """Count without ages."""
-        return [replace(one, oldest=None) for one in await super().queues()]
+        return [replace(one, oldest=None) for one in await super().counts(queues)]
 
 
 @caught_by(BrowseContract.test_what_comes_next_is_shown_first)
@@ -214,3 +223,10 @@ class KeepsTheFirstHeartbeat(MemoryDriver):
         """Remember what is new only."""
         if worker.id not in [info.id for info, _ in await self.workers()]:
             await super().heartbeat(worker, ttl=ttl)
+
+
+@caught_by(RepairContract.test_what_cannot_be_looked_into_is_refused)
+class SaysItCannotLook(MemoryDriver):
+    """It shows what its limits say it cannot."""
+
+    limits = replace(MemoryDriver.limits, inspects=frozenset({State.DEAD}))

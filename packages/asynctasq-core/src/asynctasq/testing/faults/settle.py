@@ -217,3 +217,10 @@ class ExtendsAHundred(MemoryDriver):
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
         """Extend the first hundred."""
         return await super().extend(deliveries[:100], lease=lease)
+
+
+@caught_by(SettleContract.test_a_lease_that_ran_out_but_was_not_taken_over_still_settles)
+class SettlesLaterThanItSays(MemoryDriver):
+    """Its limits call a lease lost when it ran out, and it is not."""
+
+    limits = replace(MemoryDriver.limits, late_settle=False)

@@ -1,0 +1,66 @@
+"""Storing messages over a caller's own connection, in the transaction that is open there."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from asynctasq.drivers.base_driver import Message
+from asynctasq.drivers.callers import is_of, name_of, unwrapped, unwrapped_async
+from asynctasq.drivers.sqlite.errors import translate_errors
+from asynctasq.drivers.sqlite.opening import APPLICATION_ID
+from asynctasq.drivers.sqlite.store import insertions, refuse_names
+from asynctasq.errors import BrokerRejected
+
+_KNOWN = "a connection of sqlite3, aiosqlite, SQLAlchemy or Django"
+
+
+async def enqueue_on(connection: object, path: Path, messages: Sequence[Message]) -> None:
+    """Store `messages` over an asynchronous connection, or one that is not."""
+    refuse_names(messages)
+    own: Any = await unwrapped_async(connection)
+    if not is_of(own, "aiosqlite"):
+        enqueue_on_sync(own, path, messages)
+        return
+    try:
+        async with own.execute("PRAGMA database_list") as cursor:
+            schema = _schema(await cursor.fetchall(), path)
+        async with own.execute(f"PRAGMA {schema}.application_id") as cursor:
+            _refuse_other_files(await cursor.fetchone(), path)
+        for statement, parameters in insertions(messages, schema):
+            await own.execute(statement, parameters)
+    except sqlite3.Error as error:
+        raise translate_errors(error, path) from error
+
+
+def enqueue_on_sync(connection: object, path: Path, messages: Sequence[Message]) -> None:
+    """Store `messages` over a connection of synchronous code."""
+    refuse_names(messages)
+    own = unwrapped(connection)
+    if is_of(own, "aiosqlite"):
+        raise BrokerRejected("this connection is asynchronous: await dispatch(connection=…)")
+    if not isinstance(own, sqlite3.Connection):
+        raise BrokerRejected(f"connection= takes {_KNOWN}, and this is a {name_of(connection)}")
+    try:
+        schema = _schema(own.execute("PRAGMA database_list").fetchall(), path)
+        _refuse_other_files(own.execute(f"PRAGMA {schema}.application_id").fetchone(), path)
+        for statement, parameters in insertions(messages, schema):
+            own.execute(statement, parameters)
+    except sqlite3.Error as error:
+        raise translate_errors(error, path) from error
+
+
+def _schema(databases: Iterator[Any] | Sequence[Any], path: Path) -> str:
+    """Under which name the connection has the queue's file, quoted."""
+    for _, name, file in databases:
+        if file and Path(file).resolve() == path.resolve():
+            return '"' + str(name).replace('"', '""') + '"'
+    raise BrokerRejected(
+        f"this connection is not on {path}: open that file, or ATTACH it, to store tasks with"
+        " your own data"
+    )
+
+
+def _refuse_other_files(application: Any, path: Path) -> None:
+    if not application or application[0] != APPLICATION_ID:
+        raise BrokerRejected(f"{path} has no queue yet: run asynctasq queues once, which makes it")
