@@ -30,14 +30,16 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def redis_url() -> str:
+def redis_url(request: pytest.FixtureRequest) -> str:
     """A server that is there already."""
     if url := os.environ.get("ASYNCTASQ_TEST_REDIS_URL"):
         return url
     try:
         socket.create_connection(("localhost", 6379), timeout=1).close()
     except OSError:
-        pytest.skip("no Redis: set ASYNCTASQ_TEST_REDIS_URL, or start one on localhost:6379")
+        reason = "no Redis: set ASYNCTASQ_TEST_REDIS_URL, or start one on localhost:6379"
+        required = request.config.getoption("--require-brokers", default=False)
+        (pytest.fail if required else pytest.skip)(reason)
     return "redis://localhost:6379"
 
 

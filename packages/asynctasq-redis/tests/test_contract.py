@@ -3,6 +3,7 @@
 import pytest
 
 from asynctasq.testing.contract import (
+    DiagnosticsContract,
     DriverContract,
     InspectorContract,
     NewDriver,
@@ -11,7 +12,7 @@ from asynctasq.testing.contract import (
 from asynctasq_redis import RedisDriver, RedisSettings
 
 
-class TestRedis(DriverContract, InspectorContract, WorkersContract):
+class TestRedis(DriverContract, InspectorContract, WorkersContract, DiagnosticsContract):
     """All of it on one server."""
 
     @pytest.fixture

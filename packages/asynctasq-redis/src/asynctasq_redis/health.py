@@ -1,43 +1,73 @@
 """What is looked at when a driver connects: the server's version and its eviction policy."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from redis.exceptions import ResponseError
 
+from asynctasq.drivers import Level
 from asynctasq.errors import BrokerRejected
 from asynctasq_redis.connection import Connections
 from asynctasq_redis.pool import exchange
+from asynctasq_redis.scripts import Command
+from asynctasq_redis.server_checks import eviction, too_old
 
 logger = logging.getLogger("asynctasq.redis")
 
-OLDEST = (6, 2)
+_INFO = ("INFO",)
+_CONFIG = (("CONFIG", "GET", "append*"), ("CONFIG", "GET", "save"))
 
 
 async def check_server(connections: Connections, location: str) -> None:
     """Raise `BrokerRejected` for a server that is too old; warn of one that may evict messages."""
-    info = await _info(connections)
+    (reply,) = await _ask(connections, [_INFO])
+    info = _info(reply)
     version = info.get("redis_version", "")
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    if numbers and numbers < OLDEST:
-        raise BrokerRejected(f"Redis at {location} is version {version}; at least 6.2 is needed")
-    policy = info.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction" and info.get("maxmemory", "0") != "0":
+    if lack := too_old(version):
+        raise BrokerRejected(f"Redis at {location} is version {version}; {lack}")
+    policy = eviction(info)
+    if policy.level is not Level.OK:
         logger.warning(
             "Redis at %s drops messages when it is full: set its maxmemory-policy to noeviction,"
             " not %s",
             location,
-            policy,
+            policy.value,
         )
 
 
-async def _info(connections: Connections) -> dict[str, str]:
+async def look(connections: Connections) -> tuple[dict[str, str], dict[str, str]]:
+    """What a server says of itself, and how it is configured; of a Cluster, any server.
+
+    Both are empty where a service forbids to ask.
+    """
+    info, *configs = await _ask(connections, [_INFO, *_CONFIG])
+    return _info(info), {name: value for one in configs for name, value in _pairs(one).items()}
+
+
+async def _ask(connections: Connections, commands: Sequence[Command]) -> list[object]:
     link = connections.link("")
     try:
-        (reply,) = await exchange(link, [("INFO",)])
+        return await exchange(link, commands)
     finally:
         await link.disconnect(nowait=True)
-    if isinstance(reply, ResponseError):
-        return {}  # some services forbid it
-    lines = cast(bytes, reply).decode("utf-8", "replace").splitlines()
+
+
+def _info(reply: object) -> dict[str, str]:
+    lines = [] if isinstance(reply, ResponseError) else _text(reply).splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def _pairs(reply: object) -> dict[str, str]:
+    """Names and values: a list or a mapping of them, as the protocol's version has it."""
+    if isinstance(reply, Mapping):
+        known = cast("Mapping[object, object]", reply)
+        return {_text(name): _text(value) for name, value in known.items()}
+    if isinstance(reply, list):
+        words = [_text(word) for word in cast("list[object]", reply)]
+        return dict(zip(words[::2], words[1::2], strict=True))
+    return {}
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -27,11 +27,15 @@ class RedisInspector:
         """Every queue that holds a message; see `Inspector.queues`."""
         (names,) = await self.session.call(Plain(("SMEMBERS", self.session.keys.queues)))
         queues = sorted(name.decode() for name in cast(Sequence[bytes], names))
+        stats = await self.counts(queues)
+        return [one for one in stats if one.unfinished or one.dead]
+
+    async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
+        """These queues; see `Inspector.counts`."""
         if not queues:
             return []
         replies = await self.session.call(*(self._call("stats", queue) for queue in queues))
-        stats = (_stats(queue, reply) for queue, reply in zip(queues, replies, strict=True))
-        return [one for one in stats if one.ready or one.delayed or one.running or one.dead]
+        return [_stats(queue, reply) for queue, reply in zip(queues, replies, strict=True)]
 
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0

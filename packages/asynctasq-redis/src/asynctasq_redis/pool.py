@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError
 
+from asynctasq.drivers.transport import resets
 from asynctasq_redis.scripts import Command
 
 #: Seconds in which an exchange must be through: a peer that is gone without a word never answers.
@@ -54,12 +55,22 @@ class Pool:
         """The replies in order, with a `ResponseError` where the server refused."""
         async with self._slots:
             link = self._idle.pop() if self._idle else self._make()
-            replies = await exchange(link, commands)
+            try:
+                replies = await exchange(link, commands)
+            except TimeoutError:
+                await self._distrust_idle()
+                raise
             if self._closed:
                 await link.disconnect()
             else:
                 self._idle.append(link)
             return replies
+
+    async def _distrust_idle(self) -> None:
+        """Drop them: where one is gone without a word, each of the others would cost its limit."""
+        idle, self._idle = self._idle, []
+        for link in idle:
+            await link.disconnect(nowait=True)
 
     async def close(self) -> None:
         """Close idle connections now, and the others after their exchange."""
@@ -73,7 +84,8 @@ async def exchange(link: Link, commands: Sequence[Command]) -> list[object]:
     try:
         async with asyncio.timeout(EXCHANGE_LIMIT):
             await refresh(link)
-            await link.send_packed_command(link.pack_commands(commands), check_health=False)
+            with resets():
+                await link.send_packed_command(link.pack_commands(commands), check_health=False)
             replies = [await _reply(link) for _ in commands]
             if any(isinstance(reply, ReadOnlyError) for reply in replies):
                 await link.disconnect(nowait=True)  # the name may lead to the new master by now

@@ -1,12 +1,15 @@
 """What a driver has from `connect` to `disconnect`."""
 
 import asyncio
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Iterable, Sequence
 from itertools import count
 from secrets import token_hex
 
 from redis.exceptions import RedisClusterException, RedisError
 
+from asynctasq.drivers.shield import Shield
 from asynctasq.errors import BrokerUnavailable
 from asynctasq_redis.connection import connections
 from asynctasq_redis.errors import translate_errors, translated
@@ -14,13 +17,14 @@ from asynctasq_redis.health import check_server
 from asynctasq_redis.keys import Keys
 from asynctasq_redis.scripts import Call, Plain, replies_of
 from asynctasq_redis.settings import RedisSettings
-from asynctasq_redis.shield import Shield
 from asynctasq_redis.waiter import Waiter
 
 #: Seconds in which a server must be found, or not.
 CONNECT_LIMIT = 6.0
 #: Seconds in which calls that were started must end after `Session.close`.
 CLOSE_LIMIT = 3.0
+#: Seconds after which the name of a queue in use is written to the set of queues again.
+REGISTER_EVERY = 60.0
 
 _ERRORS = (RedisError, RedisClusterException, OSError)
 
@@ -37,6 +41,7 @@ class Session:
         self.closing = False
         self._name = token_hex(6)
         self._numbers = count(1)
+        self._registered: dict[str, float] = {}
 
     async def open(self) -> None:
         """Connect and look at the server; what is open after a failure is for `close`."""
@@ -70,6 +75,13 @@ class Session:
             if isinstance(reply, Exception):
                 raise reply
         return replies
+
+    def register(self, queues: Iterable[str]) -> list[Plain]:
+        """The command that makes queues known which were not used lately, if any."""
+        now = time.monotonic()
+        fresh = [name for name in queues if self._registered.get(name, -math.inf) < now]
+        self._registered.update(dict.fromkeys(fresh, now + REGISTER_EVERY))
+        return [Plain(("SADD", self.keys.queues, *fresh))] if fresh else []
 
     def next_token(self) -> str:
         """A token no other claim has: what tells a lease from earlier ones of the same message."""

@@ -22,6 +22,7 @@ class RedisSettings(DriverSettings):
     """
 
     url_field: ClassVar[str | None] = "redis_url"
+    client_loggers: ClassVar[tuple[str, ...]] = ("redis",)
     redis_url: SecretStr = SecretStr("redis://localhost:6379")
     redis_password: SecretStr | None = None
     redis_db: Annotated[int, Field(ge=0)] | None = None

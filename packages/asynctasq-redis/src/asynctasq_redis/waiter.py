@@ -23,6 +23,7 @@ from typing import cast
 
 from redis.exceptions import RedisClusterException, RedisError
 
+from asynctasq.drivers.transport import resets
 from asynctasq_redis.connection import Connections
 from asynctasq_redis.keys import Keys
 from asynctasq_redis.pool import Link, exchange, refresh
@@ -87,7 +88,10 @@ class Wait:
             keys = [self._keys.wake(queue) for queue in seat.queues]
             command = ("BZPOPMIN", *keys, f"{max(seconds, 0.001):.3f}")
             async with asyncio.timeout(seconds + GRACE):
-                await link.send_packed_command(link.pack_commands([command]), check_health=False)
+                with resets():
+                    await link.send_packed_command(
+                        link.pack_commands([command]), check_health=False
+                    )
                 return await link.read_response() is not None
         except BaseException:
             seat.client_id = None

@@ -1,0 +1,32 @@
+"""Looking for what keeps workers from running well: the `Diagnostics` ability."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+from asynctasq.drivers import Finding
+from asynctasq_redis.connection import connections
+from asynctasq_redis.errors import translate_errors
+from asynctasq_redis.health import look
+from asynctasq_redis.server_checks import findings
+from asynctasq_redis.session import CONNECT_LIMIT
+from asynctasq_redis.settings import RedisSettings
+
+
+class RedisDiagnostics:
+    """The method of `Diagnostics`."""
+
+    settings: Any
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """What was found, on connections of its own; see `Diagnostics.diagnose`."""
+        settings = cast(RedisSettings, self.settings)
+        nodes = connections(settings)
+        with translate_errors(settings.location()):
+            try:
+                async with asyncio.timeout(CONNECT_LIMIT):
+                    await nodes.open()
+                    info, config = await look(nodes)
+            finally:
+                await nodes.close()
+        return findings(info, config)
