@@ -1,0 +1,19 @@
+"""The RabbitMQ driver of AsyncTasQ."""
+
+from typing import TYPE_CHECKING
+
+from asynctasq_rabbitmq.settings import RabbitMQSettings
+
+if TYPE_CHECKING:
+    from asynctasq_rabbitmq.driver import RabbitMQDriver
+
+__all__ = ["RabbitMQDriver", "RabbitMQSettings"]
+
+
+def __getattr__(name: str) -> object:
+    # who only reads settings, as every command does of every driver, needs no client library
+    if name == "RabbitMQDriver":
+        from asynctasq_rabbitmq.driver import RabbitMQDriver
+
+        return RabbitMQDriver
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,205 @@
+"""A channel: calls in order, and what the broker sends unasked."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from pamqp import commands
+from pamqp.base import Frame
+from pamqp.frame import marshal, unmarshal
+
+from asynctasq_rabbitmq.content import (
+    BODY,
+    HEADER,
+    METHOD,
+    Content,
+    body_size,
+    decode_properties,
+)
+from asynctasq_rabbitmq.errors import ChannelClosed, LinkLost
+
+#: Seconds in which the broker must answer a call.
+CALL_LIMIT = 15.0
+
+_DELIVER = b"\x00\x3c\x00\x3c"
+_CONFIRMED = b"\x00\x3c\x00\x50"
+_REFUSED = b"\x00\x3c\x00\x78"
+
+Reply = TypeVar("Reply", bound=Frame)
+
+
+class Transport(Protocol):
+    """What a channel needs of its connection."""
+
+    frame_max: int
+
+    def write(self, data: bytes) -> None:
+        """Send whole frames."""
+        ...
+
+    def forget(self, number: int) -> None:
+        """Let a channel's number be used again."""
+        ...
+
+    def abort(self, reason: str) -> None:
+        """End the connection at once."""
+        ...
+
+
+class Channel:
+    """One channel of a connection.
+
+    Attributes:
+        on_delivery: called with consumer tag, delivery tag, whether it was delivered before,
+            and the message.
+        on_return: called with exchange, routing key and the message that had no queue.
+        on_confirm: called with a tag, whether it means all up to it, and whether it is stored.
+        on_cancel: called with the tag of a consumer whose queue is gone.
+        on_closed: called with the reason, once.
+    """
+
+    def __init__(self, transport: Transport, number: int) -> None:
+        self.transport = transport
+        self.number = number
+        self.closed: ChannelClosed | LinkLost | None = None
+        self.on_delivery: Callable[[str, int, bool, Content], None] = _ignore
+        self.on_return: Callable[[str, str, Content], None] = _ignore
+        self.on_confirm: Callable[[int, bool, bool], None] = _ignore
+        self.on_cancel: Callable[[str], None] = _ignore
+        self.on_closed: Callable[[ChannelClosed | LinkLost], None] = _ignore
+        self._calls: deque[asyncio.Future[object]] = deque()
+        self._receive: Callable[[Content], None] = _ignore
+        self._missing = 0
+        self._parts: list[bytes] = []
+        self._header = b""
+
+    async def open(self) -> None:
+        """Open it at the broker."""
+        await self.call(commands.Channel.Open(), commands.Channel.OpenOk)
+
+    def write(self, data: bytes) -> None:
+        """Send whole frames of this channel."""
+        if self.closed is not None:
+            raise self.closed
+        self.transport.write(data)
+
+    async def call(self, frame: Frame, reply: type[Reply]) -> Reply:
+        """Send a method and wait for its reply; calls may follow each other unanswered.
+
+        Raises `ChannelClosed` when the broker refuses it, `LinkLost` when there is no answer.
+        """
+        answer = await self.answer(self.send(frame))
+        if not isinstance(answer, reply):
+            raise ChannelClosed(505, f"unexpected answer {type(answer).__name__}")
+        return answer
+
+    def send(self, frame: Frame) -> asyncio.Future[object]:
+        """Send a method now, and return what `answer` waits for."""
+        self.write(marshal(frame, self.number))
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        # nobody may be waiting any more when it fails
+        future.add_done_callback(lambda one: one.cancelled() or one.exception())
+        self._calls.append(future)
+        return future
+
+    async def answer(self, future: asyncio.Future[object]) -> object:
+        """What the broker answers, within seconds; else the connection is ended."""
+        try:
+            async with asyncio.timeout(CALL_LIMIT):
+                return await asyncio.shield(future)
+        except TimeoutError:
+            self.transport.abort("no answer in time")
+            raise LinkLost("no answer in time") from None
+
+    async def close(self) -> None:
+        """Close it; what it held unacknowledged, others get."""
+        if self.closed is None:
+            frame = commands.Channel.Close(200, "", 0, 0)
+            future = self.send(frame)
+            self._end(ChannelClosed(200, "closed"), keep=future)
+            try:
+                await self.answer(future)
+            except LinkLost:
+                return
+            self.transport.forget(self.number)
+
+    def receive(self, kind: int, data: bytes, start: int, end: int) -> None:
+        """Take a frame, whose payload is ``data[start:end]``."""
+        if kind == METHOD:
+            method = data[start : start + 4]
+            if method == _DELIVER:
+                self._deliver(data, start + 4)
+            elif method in (_CONFIRMED, _REFUSED):
+                tag = int.from_bytes(data[start + 4 : start + 12], "big")
+                self.on_confirm(tag, bool(data[start + 12] & 1), method == _CONFIRMED)
+            else:
+                self._method(unmarshal(data[start - 7 : end + 1])[2])
+        elif kind == HEADER:
+            self._header = data[start:end]
+            self._missing = body_size(data, start)
+            if not self._missing:
+                self._complete()
+        elif kind == BODY:
+            self._parts.append(data[start:end])
+            self._missing -= end - start
+            if not self._missing:
+                self._complete()
+
+    def lost(self, reason: LinkLost) -> None:
+        """Take note that the connection has ended."""
+        self._end(reason)
+
+    def _deliver(self, data: bytes, position: int) -> None:
+        end = position + 1 + data[position]
+        consumer = data[position + 1 : end].decode()
+        tag = int.from_bytes(data[end : end + 8], "big")
+        again = bool(data[end + 8] & 1)
+        self._receive = lambda content: self.on_delivery(consumer, tag, again, content)
+
+    def _complete(self) -> None:
+        message_id, headers = decode_properties(self._header)
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts.clear()
+        receive, self._receive = self._receive, _ignore
+        receive(Content(message_id, body, headers))
+
+    def _method(self, frame: object) -> None:
+        if isinstance(frame, commands.Basic.GetOk):
+            tag = frame.delivery_tag or 0
+            self._receive = lambda content: self._answered((tag, content))
+        elif isinstance(frame, commands.Basic.Return):
+            exchange, key = frame.exchange or "", frame.routing_key or ""
+            self._receive = lambda content: self.on_return(exchange, key, content)
+        elif isinstance(frame, commands.Basic.Cancel):
+            self.on_cancel(frame.consumer_tag or "")
+        elif isinstance(frame, commands.Channel.Close):
+            self.transport.write(marshal(commands.Channel.CloseOk(), self.number))
+            self.transport.forget(self.number)
+            self._end(ChannelClosed(frame.reply_code or 0, frame.reply_text or ""))
+        else:
+            self._answered(frame)
+
+    def _answered(self, answer: object) -> None:
+        if self._calls:
+            future = self._calls.popleft()
+            if not future.done():
+                future.set_result(answer)
+
+    def _end(
+        self, reason: ChannelClosed | LinkLost, keep: asyncio.Future[object] | None = None
+    ) -> None:
+        if self.closed is None:
+            self.closed = reason
+            self.on_closed(reason)
+        calls = list(self._calls)
+        self._calls.clear()
+        for future in calls:
+            if future is keep:
+                self._calls.append(future)
+            elif not future.done():
+                future.set_exception(reason)
+
+
+def _ignore(*_: object) -> None:
+    """Nobody listens."""

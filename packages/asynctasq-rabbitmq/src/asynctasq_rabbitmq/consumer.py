@@ -1,0 +1,299 @@
+"""A queue that is consumed: messages are pushed, as many as somebody asks for.
+
+Credit is what dequeues want, and stays between them: a worker with N slots has a consumer that
+may hold N messages, and never another command while it waits. What nobody takes for a moment is
+handed back, and the consumer pauses until it is asked again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
+
+from pamqp import commands
+
+from asynctasq.drivers import Delivery
+from asynctasq_rabbitmq.channel import Channel
+from asynctasq_rabbitmq.content import Content
+from asynctasq_rabbitmq.errors import ChannelClosed, LinkLost
+from asynctasq_rabbitmq.held import Held, Leases, Owner, State
+from asynctasq_rabbitmq.unacked import Unacked
+
+#: Seconds for which a message may wait for a dequeue.
+IDLE_LIMIT = 0.2
+#: Seconds in which messages that the broker has must come to a consumer with credit.
+FENCE_LIMIT = 1.0
+FENCE_STEP = 0.02
+#: Milliseconds for which a message may be held, by the broker's clock: leases are ours.
+CONSUMER_TIMEOUT = 2**31 - 1
+MOST_PREFETCH = 65535
+
+
+class Subscription:
+    """One basic.consume: `busy` of its `prefetch` messages are here and not settled."""
+
+    __slots__ = ("active", "busy", "prefetch")
+
+    def __init__(self, prefetch: int) -> None:
+        self.prefetch = prefetch
+        self.busy = 0
+        self.active = True
+
+
+class Consumer:
+    """The messages of one queue that are here.
+
+    Args:
+        name: the broker's name of the queue.
+        channel: for this consumer alone.
+        owner: settles what is taken here.
+        most: the most messages that may be here.
+        accept: called with what the broker delivered again; True if it needs no dequeue.
+        idle: called when nobody has wanted messages for a moment.
+        gone: called when the broker says that the queue is gone, to close the channel.
+
+    Attributes:
+        lost: why the channel ended, if it did.
+        deleted: the queue is gone; it has to be declared again.
+        wanted: messages that dequeues are waiting for.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        name: str,
+        channel: Channel,
+        owner: Owner,
+        leases: Leases,
+        *,
+        most: int,
+        accept: Callable[[Held], bool],
+        idle: Callable[["Consumer"], None],
+        gone: Callable[["Consumer"], None],
+    ) -> None:
+        self.queue = queue
+        self.name = name
+        self.channel = channel
+        self.owner = owner
+        self.lost: ChannelClosed | LinkLost | None = None
+        self.deleted = False
+        self.wanted = 0
+        self._leases = leases
+        self._most = most
+        self._accept = accept
+        self._idle = idle
+        self._gone = gone
+        self._buffer: deque[Held] = deque()
+        self._unacked = Unacked(channel.number)
+        self._subscriptions: dict[str, Subscription] = {}
+        self._numbers = count(1)
+        self._waiting: dict[asyncio.Event, int] = {}
+        self._subscribing = asyncio.Lock()
+        self._pause: asyncio.TimerHandle | None = None
+        channel.on_delivery = self._delivered
+        channel.on_cancel = self._cancelled
+        channel.on_closed = self._ended
+
+    @property
+    def credit(self) -> int:
+        """Messages the broker may still send, or can once those being settled are."""
+        return sum(one.prefetch - one.busy for one in self._subscriptions.values() if one.active)
+
+    @property
+    def available(self) -> int:
+        """Messages that are here or may come."""
+        return self.credit + len(self._buffer)
+
+    @property
+    def buffered(self) -> int:
+        """Messages that are here and nobody has taken."""
+        return len(self._buffer)
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether messages are here, taken or not."""
+        return len(self._unacked) > 0
+
+    def join(self, event: asyncio.Event, wanted: int) -> None:
+        """Want so many messages; `event` is set when something happens."""
+        self._waiting[event] = wanted
+        self.wanted += wanted
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+
+    def leave(self, event: asyncio.Event) -> None:
+        """Want them no more."""
+        self.wanted -= self._waiting.pop(event, 0)
+        if self._waiting:
+            self.wake()  # they may have to ask for more credit now
+        else:
+            self._pause_soon()
+
+    def queue_is_gone(self) -> None:
+        """Take note that the queue was deleted.
+
+        A new one of its name needs another channel: the broker takes this one's consumer along,
+        and gives it messages that the channel then ignores. What is held stays held: there is
+        no queue it could come back from.
+        """
+        self.deleted = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
+        for event in self._waiting:
+            event.set()
+
+    def take(self, limit: int, deadline: float) -> list[Delivery]:
+        """Up to `limit` messages, under leases that end at `deadline`."""
+        taken: list[Delivery] = []
+        while self._buffer and len(taken) < limit:
+            held = self._buffer.popleft()
+            self._leases.begin(held, deadline)
+            taken.append(held.delivery())
+        return taken
+
+    def untake(self, helds: Sequence[Held]) -> None:
+        """Undo `take`, for messages whose taker is gone."""
+        for held in reversed(helds):
+            if held.state is State.HELD:
+                self._leases.end(held, State.BUFFERED)
+                self._buffer.appendleft(held)
+        self.wake()
+        self._pause_soon()
+
+    async def ask(self, wanted: int) -> bool:
+        """Have credit for at least `wanted` messages in all; whether there is more now."""
+        async with self._subscribing:
+            total = sum(one.prefetch for one in self._subscriptions.values())
+            return await self._subscribe(wanted - total)
+
+    async def ask_more(self, wanted: int) -> bool:
+        """Have credit for `wanted` messages beside those that are held."""
+        async with self._subscribing:
+            return await self._subscribe(wanted - self.available)
+
+    async def fence(self, wanted: int) -> None:
+        """Let what the broker has for us arrive, up to `wanted` messages."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + FENCE_LIMIT
+        frame = commands.Queue.Declare(queue=self.name, passive=True)
+        while self.lost is None:
+            reply = await self.channel.call(frame, commands.Queue.DeclareOk)
+            enough = len(self._buffer) >= wanted or self.credit <= 0
+            if enough or not reply.message_count or loop.time() > deadline:
+                return
+            await asyncio.sleep(FENCE_STEP)
+
+    async def pause(self) -> list[Held]:
+        """Take no more messages; what nobody has taken, to be handed back."""
+        async with self._subscribing:
+            tags = list(self._subscriptions)
+            for one in self._subscriptions.values():
+                one.active = False
+            for tag in tags:
+                cancel = commands.Basic.Cancel(consumer_tag=tag)
+                await self.channel.call(cancel, commands.Basic.CancelOk)
+                self._subscriptions.pop(tag, None)
+            unwanted = list(self._buffer)
+            self._buffer.clear()
+            return unwanted
+
+    def restore(self, helds: Iterable[Held]) -> None:
+        """Offer again what could not be handed back."""
+        self._buffer.extend(helds)
+        self.wake()
+
+    def done_with(self, held: Held, state: State) -> None:
+        """End the lease of a message that is to be removed, or to be held again."""
+        self._leases.end(held, state)
+
+    def hold_again(self, held: Held) -> None:
+        """Undo `done_with`: the outcome could not be applied."""
+        if self.holds(held):
+            self._leases.begin(held, held.deadline)
+        else:
+            held.state = State.ORPHANED
+
+    def holds(self, held: Held) -> bool:
+        """Whether the message is still here."""
+        return held in self._unacked
+
+    def acknowledge(self, helds: Iterable[Held]) -> None:
+        """Remove messages from the queue."""
+        frames = self._unacked.remove(helds)
+        if frames and not self.deleted and self.lost is None:
+            self.channel.write(frames)
+
+    async def barrier(self) -> None:
+        """Wait until the broker has handled what was sent before."""
+        if self.deleted:
+            return
+        qos = commands.Basic.Qos(prefetch_count=1)
+        await self.channel.call(qos, commands.Basic.QosOk)
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+
+    async def _subscribe(self, more: int) -> bool:
+        more = min(more, self._most - len(self._unacked), MOST_PREFETCH)
+        if more <= 0:
+            return False
+        tag = str(next(self._numbers))
+        self._subscriptions[tag] = Subscription(more)
+        consume = commands.Basic.Consume(
+            queue=self.name, consumer_tag=tag, arguments={"x-consumer-timeout": CONSUMER_TIMEOUT}
+        )
+        answers = [
+            self.channel.send(commands.Basic.Qos(prefetch_count=more)),
+            self.channel.send(consume),
+        ]
+        for answer in answers:
+            await self.channel.answer(answer)
+        return True
+
+    def _delivered(self, tag: str, number: int, again: bool, content: Content) -> None:
+        subscription = self._subscriptions[tag]
+        held = Held(self, subscription, number, content.id, content.body, content.attempts)
+        subscription.busy += 1
+        self._unacked.add(held)
+        if again and self._accept(held):
+            return
+        self._buffer.append(held)
+        if self._waiting:
+            self.wake()
+        else:
+            self._pause_soon()
+
+    def _cancelled(self, tag: str) -> None:
+        if (subscription := self._subscriptions.pop(tag, None)) is not None:
+            subscription.active = False
+        if not self.deleted:
+            self.queue_is_gone()
+            self._gone(self)
+
+    def _ended(self, reason: ChannelClosed | LinkLost) -> None:
+        self.lost = reason
+        self.close()
+        self._buffer.clear()
+        if not self.deleted:
+            for held in self._unacked:
+                if held.state is State.HELD:
+                    self._leases.end(held, State.ORPHANED)
+            self._unacked.clear()
+        self._subscriptions.clear()
+        self.wake()
+
+    def _pause_soon(self) -> None:
+        if self._pause is None and self.lost is None and self.available > 0:
+            loop = asyncio.get_running_loop()
+            self._pause = loop.call_later(IDLE_LIMIT, self._pause_now)
+
+    def _pause_now(self) -> None:
+        self._pause = None
+        if not self._waiting:
+            self._idle(self)

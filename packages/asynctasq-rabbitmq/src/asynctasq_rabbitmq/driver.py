@@ -1,0 +1,132 @@
+"""The RabbitMQ driver: the seam's methods, each a crossing into the driver's thread."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, Self, cast
+
+from asynctasq.drivers import (
+    BaseDriver,
+    Delivery,
+    DriverSettings,
+    Limits,
+    Message,
+    Settlement,
+    State,
+)
+from asynctasq.drivers.enqueueing import check_delay, check_message, raise_failed
+from asynctasq.errors import BrokerUnavailable
+from asynctasq_rabbitmq.fetch import Fetch, Request, give_back
+from asynctasq_rabbitmq.held import Held, Owner
+from asynctasq_rabbitmq.inspector import RabbitMQInspector
+from asynctasq_rabbitmq.ladder import MAX_DELAY
+from asynctasq_rabbitmq.mail import Letter
+from asynctasq_rabbitmq.session import Session
+from asynctasq_rabbitmq.settings import RabbitMQSettings
+
+
+class RabbitMQDriver(RabbitMQInspector, BaseDriver):
+    """Messages in RabbitMQ 3.10 or later: quorum queues, confirms, and a ladder of delays."""
+
+    settings_type: ClassVar[type[DriverSettings]] = RabbitMQSettings
+    limits = Limits(
+        dequeue_batch=1000,
+        max_body=16 * 1024 * 1024,
+        max_delay=MAX_DELAY,
+        unique_ids=False,
+        late_settle=False,
+        leases_outlive_connections=False,
+        inspects=frozenset({State.DEAD}),
+    )
+
+    def __init__(self, settings: DriverSettings | None = None) -> None:
+        super().__init__(settings or RabbitMQSettings())
+        if self._rabbitmq_settings.management_url() is not None:
+            self.limits = replace(self.limits, exact_counts=False)  # it lags, for seconds
+        self._connecting = asyncio.Lock()
+        self._session: Session | None = None
+        self._is_sibling = False
+
+    @property
+    def _rabbitmq_settings(self) -> RabbitMQSettings:
+        return cast(RabbitMQSettings, self.settings)
+
+    def sibling(self) -> Self:
+        """A second driver; it connects when it needs to, which extending a lease does not."""
+        sibling = super().sibling()
+        sibling._is_sibling = True
+        return sibling
+
+    async def connect(self) -> None:
+        """Connect; see `BaseDriver.connect`."""
+        if not self._is_sibling:
+            await self._connect()
+
+    async def disconnect(self) -> None:
+        """Let go of the broker; see `BaseDriver.disconnect`."""
+        async with self._connecting:
+            session, self._session = self._session, None
+            if session is not None:
+                await session.end()
+
+    async def enqueue(self, messages: Sequence[Message]) -> None:
+        """Store messages; see `BaseDriver.enqueue`."""
+        for message in messages:
+            check_message(
+                message,
+                longest_body=self.limits.max_body,
+                longest_delay=self.limits.max_delay,
+            )
+        if not messages:
+            return
+        letters = [Letter(one.id, one.queue, one.body, 0, one.delay) for one in messages]
+        session = await self.connected()
+        results = await session.run(lambda: session.mail.send(letters))
+        raise_failed(zip((one.id for one in messages), results, strict=True))
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """Take messages; see `BaseDriver.dequeue`."""
+        unique = tuple(dict.fromkeys(queues))
+        if not unique or limit < 1:
+            return []
+        request = Request(unique, min(limit, self.limits.dequeue_batch), lease)
+        session = await self.connected()
+        fetch = Fetch(request, session.consumer)
+        return await session.run(lambda: fetch.run(wait), undo=give_back)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
+        """Apply outcomes; see `BaseDriver.settle`."""
+        by_owner: dict[Owner, list[Settlement]] = {}
+        for item in settlements:
+            check_delay(item.delivery.id, item.delay, longest=self.limits.max_delay)
+            owner = _held(item.delivery).consumer.owner
+            by_owner.setdefault(owner, []).append(item)
+        return [one for owner, items in by_owner.items() for one in await owner.settle(items)]
+
+    async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
+        """Extend leases; see `BaseDriver.extend`."""
+        return [one for one in deliveries if not _extended(_held(one), lease)]
+
+    async def _connect(self) -> Session:
+        async with self._connecting:
+            if self._session is None:
+                self._session = await Session.start(self._rabbitmq_settings)
+            return self._session
+
+    async def connected(self) -> Session:
+        """What there is while the driver is connected; raises `BrokerUnavailable` otherwise."""
+        if self._session is not None:
+            return self._session
+        if self._is_sibling:
+            return await self._connect()
+        raise BrokerUnavailable("the driver is not connected; call connect() first")
+
+
+def _held(delivery: Delivery) -> Held:
+    return cast(Held, delivery.receipt)
+
+
+def _extended(held: Held, seconds: float) -> bool:
+    return held.consumer.owner.extend(held, seconds)

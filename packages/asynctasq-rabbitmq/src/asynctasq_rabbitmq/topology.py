@@ -1,0 +1,157 @@
+"""Queues and exchanges, declared on first use and as often as a connection is new.
+
+Declaring what exists changes nothing, and nothing is ever deleted to make a declaration fit.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+
+from pamqp import commands
+from pamqp.base import Frame
+from pamqp.common import FieldValue
+
+from asynctasq_rabbitmq.channel import Channel
+from asynctasq_rabbitmq.errors import ChannelClosed, translated
+from asynctasq_rabbitmq.ladder import LEVELS, pattern
+from asynctasq_rabbitmq.link import Link
+from asynctasq_rabbitmq.names import Names
+
+#: How often the broker may deliver: limits of attempts are the engine's. Explicit, since the
+#: default differs between releases, and a queue's arguments must not.
+DELIVERY_LIMIT = 1_000_000_000
+
+_DURABLE: dict[str, FieldValue] = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT}
+#: A message leaves a queue for another only once it is stored there.
+_FORWARDING: dict[str, FieldValue] = {
+    **_DURABLE,
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",
+}
+
+
+class Topology:
+    """What is declared, as far as one connection knows."""
+
+    def __init__(self, link: Link, names: Names) -> None:
+        self._link = link
+        self._names = names
+        self._channel: Channel | None = None
+        self._declaring = asyncio.Lock()
+        self._known: set[str] = set()
+        self._dead: set[str] = set()
+        self._has_ladder = False
+
+    async def ensure(self, queues: Iterable[str]) -> None:
+        """Declare those of `queues` that are not known to be there.
+
+        Raises `BrokerRejected` that names the queue if one exists with other arguments.
+        """
+        if set(queues) - self._known:
+            async with self._declaring:
+                missing = set(queues) - self._known
+                await self._call(frame for queue in sorted(missing) for frame in self._queue(queue))
+                self._known |= missing
+
+    async def ensure_dead(self, queues: Iterable[str]) -> None:
+        """The same for the queues of their dead messages.
+
+        They come with the first dead message: a quorum queue costs the broker a Raft cluster.
+        """
+        if set(queues) - self._dead:
+            async with self._declaring:
+                missing = set(queues) - self._dead
+                names = [self._names.dead(queue) for queue in sorted(missing)]
+                await self._call(
+                    commands.Queue.Declare(queue=name, durable=True, arguments=_DURABLE)
+                    for name in names
+                )
+                self._dead |= missing
+
+    async def ensure_ladder(self) -> None:
+        """The same for the ladder of delays."""
+        if not self._has_ladder:
+            async with self._declaring:
+                if not self._has_ladder and not await self._ladder_stands():
+                    await self._call(self._ladder())
+                self._has_ladder = True
+
+    def forget(self, queues: Iterable[str]) -> None:
+        """Declare these again before their next use."""
+        self._known.difference_update(queues)
+        self._dead.difference_update(queues)
+
+    async def rebuild_ladder(self) -> None:
+        """Declare all levels, whatever is there."""
+        async with self._declaring:
+            await self._call(self._ladder())
+
+    async def counts(self, names: Iterable[str]) -> list[int | None]:
+        """Ready messages in each of the broker's queues; None where there is no such queue."""
+        return [await self._count(name) for name in names]
+
+    async def _count(self, name: str) -> int | None:
+        async with self._declaring:
+            channel = await self._open()
+            frame = commands.Queue.Declare(queue=name, passive=True)
+            try:
+                reply = await channel.call(frame, commands.Queue.DeclareOk)
+            except ChannelClosed as error:
+                if error.code == 404:
+                    return None
+                raise translated(error, self._link.location) from error
+            return reply.message_count
+
+    async def _ladder_stands(self) -> bool:
+        channel = await self._open()
+        top = commands.Exchange.Declare(exchange=self._names.level(LEVELS - 1), passive=True)
+        try:
+            await channel.call(top, commands.Exchange.DeclareOk)
+        except ChannelClosed as error:
+            if error.code == 404:
+                return False
+            raise translated(error, self._link.location) from error
+        return True
+
+    async def _call(self, frames: Iterable[Frame]) -> None:
+        channel = await self._open()
+        try:
+            for answer in [channel.send(frame) for frame in frames]:
+                await channel.answer(answer)
+        except ChannelClosed as error:
+            raise translated(error, self._link.location) from error
+
+    async def _open(self) -> Channel:
+        if self._channel is None or self._channel.closed is not None:
+            self._channel = await self._link.channel()
+        return self._channel
+
+    def _queue(self, queue: str) -> Iterator[Frame]:
+        names = self._names
+        ready = names.queue(queue)
+        dead_letters: dict[str, FieldValue] = {
+            **_FORWARDING,
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": names.dead(queue),
+        }
+        yield commands.Exchange.Declare(exchange=names.due, exchange_type="topic", durable=True)
+        yield commands.Queue.Declare(queue=ready, durable=True, arguments=dead_letters)
+        key = f"#.{names.word(queue)}"
+        yield commands.Queue.Bind(queue=ready, exchange=names.due, routing_key=key)
+
+    def _ladder(self) -> Iterator[Frame]:
+        """The levels from below: the last exchange declared tells that all are there."""
+        below = self._names.due
+        yield commands.Exchange.Declare(exchange=below, exchange_type="topic", durable=True)
+        for number in range(LEVELS):
+            name = self._names.level(number)
+            waiting: dict[str, FieldValue] = {
+                **_FORWARDING,
+                "x-message-ttl": 2**number,
+                "x-dead-letter-exchange": below,
+            }
+            yield commands.Queue.Declare(queue=name, durable=True, arguments=waiting)
+            yield commands.Exchange.Declare(exchange=name, exchange_type="topic", durable=True)
+            waits, goes_on = pattern(number, 1), pattern(number, 0)
+            yield commands.Queue.Bind(queue=name, exchange=name, routing_key=waits)
+            yield commands.Exchange.Bind(destination=below, source=name, routing_key=goes_on)
+            below = name
