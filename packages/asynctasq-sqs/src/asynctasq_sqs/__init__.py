@@ -1,0 +1,19 @@
+"""The AWS SQS driver of AsyncTasQ."""
+
+from typing import TYPE_CHECKING
+
+from asynctasq_sqs.settings import SQSSettings
+
+if TYPE_CHECKING:
+    from asynctasq_sqs.driver import SQSDriver
+
+__all__ = ["SQSDriver", "SQSSettings"]
+
+
+def __getattr__(name: str) -> object:
+    # who only reads settings, as every command does of every driver, needs no client library
+    if name == "SQSDriver":
+        from asynctasq_sqs.driver import SQSDriver
+
+        return SQSDriver
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

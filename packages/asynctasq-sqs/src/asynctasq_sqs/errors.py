@@ -1,0 +1,113 @@
+"""From the exceptions of botocore, and the codes of SQS, to the errors of the seam."""
+
+from typing import Any, cast
+
+from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+)
+from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
+    ConnectionError as NoConnection,
+)
+
+from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
+
+#: What the client library raises; once it is imported, there are those of aiohttp too.
+FAILURES: tuple[type[Exception], ...] = (BotoCoreError, ClientError, OSError, ValueError)
+
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
+_CREDENTIALS = (
+    *("InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"),
+    *("InvalidAccessKeyId", "InvalidSecurity", "MissingAuthenticationToken"),
+    *("IncompleteSignature", "AuthFailure"),
+)
+_DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "KMS.AccessDenied")
+_THROTTLED = (
+    *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled"),
+    *("RequestThrottledException", "RequestLimitExceeded", "TooManyRequestsException"),
+    *("KMS.ThrottlingException", "SlowDown"),
+)
+_PASSING = (
+    *("InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable"),
+    *("ServiceUnavailableException", "RequestTimeout", "RequestTimeoutException", "OverLimit"),
+    *("QueueDeletedRecently",),
+)
+_NO_QUEUE = ("NonExistentQueue", "QueueDoesNotExist")
+#: Where an entry of a batch is refused like this, its receipt handle is good no more.
+_GONE = (
+    *("ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"),
+    *("InvalidIdFormat", "ReceiptHandleIsInvalidException"),
+)
+
+
+class NoSuchQueue(BrokerRejected):
+    """The queue does not exist."""
+
+
+class QueueExists(BrokerRejected):
+    """The queue exists, with other attributes than it was to be created with."""
+
+
+class LeaseGone(BrokerRejected):
+    """The receipt handle is good no more."""
+
+
+def translated(error: BaseException, location: str, operation: str) -> BrokerError:
+    """The error of the seam that `error` of this operation means."""
+    if isinstance(error, ClientError):
+        response = cast("dict[str, Any]", cast(Any, error).response)
+        code = str(response.get("Error", {}).get("Code", ""))
+        text = str(response.get("Error", {}).get("Message", "")).partition("\n")[0]
+        status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return from_code(code, text, location, operation, passes=status >= 500)
+    if isinstance(error, NoRegionError):
+        return BrokerRejected("no AWS region is known; set sqs_region")
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return BrokerRejected(
+            "no AWS credentials were found; set aws_access_key_id and aws_secret_access_key, "
+            "or any other source of the AWS chain"
+        )
+    if isinstance(error, (NoConnection, HTTPClientError, OSError, CredentialRetrievalError)):
+        return BrokerUnavailable(f"cannot reach SQS at {location}: {_cause(error)}")
+    if isinstance(error, (BotoCoreError, ValueError)):
+        return BrokerRejected(f"SQS at {location} cannot be asked: {_cause(error)}")
+    return BrokerUnavailable(f"cannot reach SQS at {location}: {type(error).__name__}")
+
+
+def from_code(
+    code: str, text: str, location: str, operation: str, *, passes: bool = False
+) -> BrokerError:
+    """The error that an error code of SQS means; `passes` when it says so itself."""
+    code = code.removeprefix("AWS.SimpleQueueService.")
+    if code in _NO_QUEUE:
+        return NoSuchQueue(f"the SQS queue does not exist at {location}")
+    if code in ("QueueNameExists", "QueueAlreadyExists"):
+        return QueueExists(f"the SQS queue exists at {location}, with other attributes")
+    if code in _EXPIRED:
+        return BrokerRejected(f"the AWS credentials have expired ({code}); renew them")
+    if code in _CREDENTIALS:
+        return BrokerRejected(
+            f"SQS at {location} refuses the credentials ({code}); check aws_access_key_id "
+            "and aws_secret_access_key, or the AWS chain"
+        )
+    if code in _DENIED:
+        action = operation.removesuffix("Batch")
+        return BrokerRejected(f"the AWS identity lacks the permission sqs:{action}: {text}")
+    if code in _THROTTLED:
+        return BrokerUnavailable(f"SQS at {location} throttles {operation} ({code})")
+    if passes or code in _PASSING:
+        return BrokerUnavailable(f"SQS at {location} is not ready for {operation}: {code}: {text}")
+    if code in _GONE and operation in ("DeleteMessageBatch", "ChangeMessageVisibilityBatch"):
+        return LeaseGone(f"SQS at {location} knows no such receipt: {code}")
+    return BrokerRejected(f"SQS at {location} refuses {operation}: {code}: {text}")
+
+
+def _cause(error: BaseException) -> str:
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    return str(error).partition("\n")[0] or type(error).__name__
