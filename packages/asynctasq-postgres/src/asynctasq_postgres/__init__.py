@@ -1,0 +1,19 @@
+"""The PostgreSQL driver of AsyncTasQ."""
+
+from typing import TYPE_CHECKING
+
+from asynctasq_postgres.settings import PostgresSettings
+
+if TYPE_CHECKING:
+    from asynctasq_postgres.driver import PostgresDriver
+
+__all__ = ["PostgresDriver", "PostgresSettings"]
+
+
+def __getattr__(name: str) -> object:
+    # who only reads settings, as every command does of every driver, needs no client library
+    if name == "PostgresDriver":
+        from asynctasq_postgres.driver import PostgresDriver
+
+        return PostgresDriver
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

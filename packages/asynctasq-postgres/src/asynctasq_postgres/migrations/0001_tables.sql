@@ -1,0 +1,48 @@
+-- What waits, and what is held: visible_at is when it can be delivered, in the future while a
+-- delay or a lease lasts; token is the lease's, and there is one while it is held.
+CREATE TABLE IF NOT EXISTS {table} (
+    queue text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    seq bigint GENERATED ALWAYS AS IDENTITY,
+    visible_at timestamptz NOT NULL,
+    token bigint,
+    attempt integer NOT NULL DEFAULT 0,
+    body bytea NOT NULL,
+    PRIMARY KEY (queue, id)
+) WITH (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_scale_factor = 0.1,
+    vacuum_truncate = false,
+    toast.autovacuum_vacuum_scale_factor = 0.01,
+    toast.autovacuum_vacuum_threshold = 1000,
+    toast.autovacuum_vacuum_cost_delay = 0,
+    toast.vacuum_truncate = false
+);
+
+-- Large bodies lie beside the table, and nobody waits for their compression.
+ALTER TABLE {table} ALTER COLUMN body SET STORAGE EXTERNAL;
+
+-- Serves the claim's WHERE and its ORDER BY.
+CREATE INDEX IF NOT EXISTS {due_index} ON {table} (queue, visible_at, seq);
+
+CREATE TABLE IF NOT EXISTS {dead} (
+    queue text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    died_at timestamptz NOT NULL,
+    attempt integer NOT NULL,
+    body bytea NOT NULL,
+    note text NOT NULL,
+    PRIMARY KEY (queue, id)
+);
+
+CREATE INDEX IF NOT EXISTS {died_index} ON {dead} (queue, died_at, id);
+
+CREATE TABLE IF NOT EXISTS {workers} (
+    id text COLLATE "C" PRIMARY KEY,
+    info text NOT NULL,
+    heard_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL
+) WITH (fillfactor = 50);

@@ -1,0 +1,187 @@
+-- Each function fixes its own plan: rows are found by index, in order, and statistics that lag
+-- behind a queue's quick changes cannot turn it into a scan of the backlog. What is set for a
+-- function ends with it, so it needs no state of the session's, which a pooler may exchange.
+
+CREATE OR REPLACE FUNCTION {enqueue}(
+    queues text[], ids text[], bodies bytea[], delays double precision[], tell boolean
+) RETURNS void
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $body$
+DECLARE
+    moment timestamptz := clock_timestamp();
+BEGIN
+    INSERT INTO {table} AS stored (queue, id, visible_at, body)
+    SELECT new.queue, new.id, moment + make_interval(secs => new.delay), new.body
+    FROM unnest(queues, ids, bodies, delays) WITH ORDINALITY AS new (queue, id, body, delay, place)
+    WHERE NOT EXISTS (
+        SELECT FROM {dead} AS dead WHERE dead.queue = new.queue AND dead.id = new.id
+    )
+    ORDER BY new.place
+    ON CONFLICT DO NOTHING;
+    IF tell THEN
+        PERFORM {tell}(queues, delays);
+    END IF;
+END
+$body$;
+
+-- Tells whoever waits for these queues: one notification for each, when the transaction commits.
+-- What is due later than a minute from now is seen by everybody's next look.
+CREATE OR REPLACE FUNCTION {tell}(queues text[], delays double precision[]) RETURNS void
+LANGUAGE plpgsql
+AS $body$
+BEGIN
+    PERFORM pg_notify('{channel}', ceil(1000 * min(new.delay))::bigint || ':' || new.queue)
+    FROM unnest(queues, delays) AS new (queue, delay)
+    WHERE new.delay < 60
+    GROUP BY new.queue;
+END
+$body$;
+
+-- Takes up to most messages, from the second queue only what the first cannot fill. When there
+-- are none, one row without an id says how many seconds from now there will be.
+CREATE OR REPLACE FUNCTION {claim}(
+    queues text[], most integer, lease double precision, holder bigint
+) RETURNS TABLE (queue text, id text, attempt integer, body bytea, seconds double precision)
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $body$
+#variable_conflict use_column
+DECLARE
+    asked text;
+    room integer := most;
+    taken integer;
+    moment timestamptz;
+BEGIN
+    FOREACH asked IN ARRAY queues LOOP
+        moment := clock_timestamp();
+        RETURN QUERY
+            WITH due AS MATERIALIZED (
+                SELECT waiting.queue, waiting.id FROM {table} AS waiting
+                WHERE waiting.queue = asked AND waiting.visible_at <= moment
+                ORDER BY waiting.queue, waiting.visible_at, waiting.seq
+                LIMIT room FOR UPDATE SKIP LOCKED
+            )
+            UPDATE {table} AS held
+            SET visible_at = moment + make_interval(secs => lease), token = holder,
+                attempt = held.attempt + 1
+            FROM due WHERE held.queue = due.queue AND held.id = due.id
+            RETURNING held.queue, held.id, held.attempt, held.body, 0.0::double precision;
+        GET DIAGNOSTICS taken = ROW_COUNT;
+        room := room - taken;
+        EXIT WHEN room <= 0;
+    END LOOP;
+    IF room = most THEN
+        SELECT min(next.visible_at) INTO moment
+        FROM unnest(queues) AS name
+        CROSS JOIN LATERAL (
+            SELECT waiting.visible_at FROM {table} AS waiting WHERE waiting.queue = name
+            ORDER BY waiting.queue, waiting.visible_at, waiting.seq LIMIT 1
+        ) AS next;
+        RETURN QUERY SELECT NULL::text, NULL::text, 0, NULL::bytea,
+            extract(epoch FROM moment - clock_timestamp())::double precision;
+    END IF;
+END
+$body$;
+
+-- Removes what is done; returns the positions whose lease was lost.
+CREATE OR REPLACE FUNCTION {done}(queues text[], ids text[], tokens bigint[])
+RETURNS SETOF bigint
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $body$
+BEGIN
+    RETURN QUERY
+        WITH removed AS (
+            DELETE FROM {table} AS held
+            USING unnest(queues, ids, tokens) WITH ORDINALITY AS item (queue, id, token, place)
+            WHERE held.queue = item.queue AND held.id = item.id AND held.token = item.token
+            RETURNING item.place
+        )
+        SELECT place FROM generate_series(1, cardinality(ids)::bigint) AS place
+        WHERE place NOT IN (SELECT removed.place FROM removed);
+END
+$body$;
+
+-- Applies any outcomes, all in one statement; returns the positions whose lease was lost.
+CREATE OR REPLACE FUNCTION {settle}(
+    queues text[], ids text[], tokens bigint[], outcomes text[], delays double precision[],
+    notes text[], tell boolean
+) RETURNS SETOF bigint
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $body$
+DECLARE
+    moment timestamptz := clock_timestamp();
+BEGIN
+    RETURN QUERY
+        WITH item AS MATERIALIZED (
+            SELECT * FROM unnest(queues, ids, tokens, outcomes, delays, notes)
+            WITH ORDINALITY AS item (queue, id, token, outcome, delay, note, place)
+        ), done AS (
+            DELETE FROM {table} AS held USING item
+            WHERE item.outcome = 'done'
+            AND held.queue = item.queue AND held.id = item.id AND held.token = item.token
+            RETURNING item.place
+        ), died AS (
+            DELETE FROM {table} AS held USING item
+            WHERE item.outcome = 'dead'
+            AND held.queue = item.queue AND held.id = item.id AND held.token = item.token
+            RETURNING item.place, held.queue, held.id, held.attempt, held.body, item.note
+        ), kept AS (
+            INSERT INTO {dead} AS dead (queue, id, died_at, attempt, body, note)
+            SELECT died.queue, died.id, moment, died.attempt, died.body, died.note FROM died
+            ON CONFLICT (queue, id) DO UPDATE
+            SET died_at = excluded.died_at, attempt = excluded.attempt, body = excluded.body,
+                note = excluded.note
+        ), again AS (
+            UPDATE {table} AS held
+            SET visible_at = moment + make_interval(secs => item.delay), token = NULL,
+                attempt = held.attempt - CASE item.outcome WHEN 'release' THEN 1 ELSE 0 END
+            FROM item WHERE item.outcome IN ('retry', 'release')
+            AND held.queue = item.queue AND held.id = item.id AND held.token = item.token
+            RETURNING item.place
+        )
+        SELECT item.place FROM item WHERE item.place NOT IN (
+            SELECT done.place FROM done
+            UNION ALL SELECT died.place FROM died
+            UNION ALL SELECT again.place FROM again
+        );
+    IF tell THEN
+        PERFORM {tell}(array_agg(item.queue), array_agg(item.delay))
+        FROM unnest(queues, outcomes, delays) AS item (queue, outcome, delay)
+        WHERE item.outcome IN ('retry', 'release');
+    END IF;
+END
+$body$;
+
+-- Moves the ends of leases; returns the positions whose lease was lost.
+CREATE OR REPLACE FUNCTION {extend}(
+    queues text[], ids text[], tokens bigint[], lease double precision
+) RETURNS SETOF bigint
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $body$
+DECLARE
+    moment timestamptz := clock_timestamp();
+BEGIN
+    RETURN QUERY
+        WITH extended AS (
+            UPDATE {table} AS held SET visible_at = moment + make_interval(secs => lease)
+            FROM unnest(queues, ids, tokens) WITH ORDINALITY AS item (queue, id, token, place)
+            WHERE held.queue = item.queue AND held.id = item.id AND held.token = item.token
+            RETURNING item.place
+        )
+        SELECT place FROM generate_series(1, cardinality(ids)::bigint) AS place
+        WHERE place NOT IN (SELECT extended.place FROM extended);
+END
+$body$;

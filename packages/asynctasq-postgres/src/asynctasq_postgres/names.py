@@ -1,0 +1,66 @@
+"""The names of tables and functions, all made from the two that are settings."""
+
+import re
+from dataclasses import dataclass
+
+_PART = r"[A-Za-z_][A-Za-z0-9_]*"
+_TABLE = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<name>{_PART})")
+_PLACE = re.compile(r"\{(\w+)\}")
+#: PostgreSQL cuts names after 63 characters; ours have endings of up to 11.
+LONGEST = 48
+
+
+def check_table_name(name: str) -> str:
+    """`name`, if it is one that a table may have here; raises `ValueError`."""
+    match = _TABLE.fullmatch(name)
+    if match is None:
+        raise ValueError(
+            "write a table name of letters, digits and underscores, or schema.table of them"
+        )
+    if max(len(match["schema"] or ""), len(match["name"])) > LONGEST:
+        raise ValueError(f"a table name has at most {LONGEST} characters")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What `fill` puts into SQL, quoted: tables, their indexes and the functions on them."""
+
+    queue_table: str
+    dead_letter_table: str
+
+    def fill(self, sql: str) -> str:
+        """`sql` with names in the place of ``{table}`` and the like."""
+        return _PLACE.sub(lambda match: self._of(match[1]), sql)
+
+    def _of(self, place: str) -> str:
+        match place:
+            case "channel":
+                return self.channel
+            case "table":
+                return _quoted(self.queue_table)
+            case "dead":
+                return _quoted(self.dead_letter_table)
+            case "due_index":  # an index is in the schema of its table
+                return _quoted(_bare(self.queue_table) + "_due")
+            case "died_index":
+                return _quoted(_bare(self.dead_letter_table) + "_died")
+            case _:
+                return _quoted(f"{self.queue_table}_{place}")
+
+    @property
+    def channel(self) -> str:
+        """Where those who wait for messages are told of some."""
+        return self.queue_table
+
+    def others(self) -> list[str]:
+        """The tables beside that of dead messages."""
+        return [self.queue_table, f"{self.queue_table}_workers", f"{self.queue_table}_migrations"]
+
+
+def _quoted(name: str) -> str:
+    return ".".join(f'"{part}"' for part in name.split("."))
+
+
+def _bare(name: str) -> str:
+    return name.rpartition(".")[2]
