@@ -1,0 +1,63 @@
+"""Looking for what keeps workers from running well: the `Diagnostics` ability."""
+
+# pyright: reportUnknownMemberType=false
+# the client library has no types
+
+from collections.abc import Mapping, Sequence
+
+import pymysql
+
+from asynctasq.drivers import Finding
+from asynctasq_mysql.connection import Link
+from asynctasq_mysql.errors import error_code, error_text, translate_errors
+from asynctasq_mysql.look import Check, Look, look_through
+from asynctasq_mysql.server_checks import durability, isolation, lock_wait, packet, role, version
+from asynctasq_mysql.settings import MySQLSettings
+from asynctasq_mysql.table_checks import engine, rights, tables
+from asynctasq_mysql.transaction_checks import history, oldest_transaction
+
+CHECKS: Mapping[str, Check] = {
+    "version": version,
+    "role": role,
+    "tables": tables,
+    "rights": rights,
+    "engine": engine,
+    "isolation": isolation,
+    "durability": durability,
+    "largest packet": packet,
+    "lock wait": lock_wait,
+    "oldest transaction": oldest_transaction,
+    "history": history,
+}
+#: What is an answer to the question itself: rights that are missing, tables and settings.
+_ANSWERED = frozenset({1044, 1054, 1109, 1142, 1143, 1146, 1193, 1227, 1356})
+
+
+class MySQLDiagnostics:
+    """The method of `Diagnostics`."""
+
+    @property
+    def mysql(self) -> MySQLSettings:
+        """The driver's settings."""
+        raise NotImplementedError
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """What was found, on a connection of its own; see `Diagnostics.diagnose`."""
+        link = Link(self.mysql.target())
+        with translate_errors(self.mysql.location()):
+            await link.open()
+            try:
+                look = await look_through(link, self.mysql)
+                found = [await _look(name, check, look) for name, check in CHECKS.items()]
+            finally:
+                await link.close()
+        return [one for one in found if one is not None]
+
+
+async def _look(name: str, check: Check, look: Look) -> Finding | None:
+    try:
+        return await check(look)
+    except pymysql.Error as error:
+        if error_code(error) not in _ANSWERED:
+            raise
+        return Finding(name, f"not known: {error_text(error)}")

@@ -1,0 +1,196 @@
+"""Looking into queues and putting dead messages right: the `Inspector` ability."""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from asynctasq.drivers import QueueStats, State, StoredMessage
+from asynctasq.errors import BrokerRejected
+from asynctasq_mysql.connection import Link, Row
+from asynctasq_mysql.literals import (
+    BEGIN,
+    BY_NAME,
+    BY_ROW,
+    CHUNK,
+    COMMIT,
+    NOW,
+    chunks,
+    name,
+    names,
+    numbers,
+)
+from asynctasq_mysql.session import Session
+from asynctasq_mysql.tables import Tables
+
+_HELD = f"visible_at > {NOW} AND token IS NOT NULL"
+_WHERE = {
+    State.READY: f"visible_at <= {NOW}",
+    State.DELAYED: f"visible_at > {NOW} AND token IS NULL",
+    State.RUNNING: _HELD,
+}
+_LIVE = (
+    f"SELECT id, body, attempt, '', TIMESTAMPDIFF(MICROSECOND, visible_at, {NOW}),"
+    f" IF(visible_at <= {NOW}, 'ready', IF(token IS NULL, 'delayed', 'running'))"
+)
+_DEAD = f"SELECT id, body, attempt, note, TIMESTAMPDIFF(MICROSECOND, died_at, {NOW}), 'dead'"
+
+
+class MySQLInspector:
+    """The methods of `Inspector`."""
+
+    @property
+    def session(self) -> Session:
+        """What there is while the driver is connected."""
+        raise NotImplementedError
+
+    async def queues(self) -> Sequence[QueueStats]:
+        """Every queue that holds a message; see `Inspector.queues`."""
+        return await self._stats("TRUE")
+
+    async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
+        """These queues; see `Inspector.counts`."""
+        if not queues:
+            return []
+        known = {one.queue: one for one in await self._stats(f"queue IN ({names(queues)})")}
+        return [known.get(queue) or QueueStats.empty(queue) for queue in queues]
+
+    async def browse(
+        self, queue: str, state: State, *, limit: int, offset: int = 0
+    ) -> Sequence[StoredMessage]:
+        """Messages of one state; see `Inspector.browse`."""
+        if limit < 1:
+            return []
+        tables = self.session.tables
+        if state is State.DEAD:
+            source = f"{_DEAD} FROM {tables.dead_letters} WHERE queue = {name(queue)}"
+            order = "died_at DESC, seq DESC"
+        else:
+            source = f"{_LIVE} FROM {tables.queue} FORCE INDEX (due)"
+            source += f" WHERE queue = {name(queue)} AND {_WHERE[state]}"
+            order = "visible_at, seq"
+        (rows,) = await self.session.query(
+            f"{source} ORDER BY {order} LIMIT {limit} OFFSET {offset}"
+        )
+        return [_stored(queue, row) for row in rows]
+
+    async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
+        """Messages by id; see `Inspector.find`."""
+        found: dict[str, StoredMessage] = {}
+        for chunk in chunks(ids):
+            for rows in await self.session.query(";".join(self._finding(queue, chunk))):
+                found.update((one.id, one) for one in (_stored(queue, row) for row in rows))
+        return [found[one] for one in ids if one in found]
+
+    async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
+        """Dead messages become deliverable; see `Inspector.requeue`."""
+        requeued = await self._by_chunk(
+            ids, lambda link, chunk: _requeue(link, self.session.tables, queue, chunk)
+        )
+        self.session.waiters.wake([queue])
+        return requeued
+
+    async def delete(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
+        """Remove messages; see `Inspector.delete`."""
+        return await self._by_chunk(
+            ids, lambda link, chunk: _delete(link, self.session.tables, queue, chunk)
+        )
+
+    async def purge(self, queue: str, state: State) -> int:
+        """Remove all messages of one state; see `Inspector.purge`."""
+        if state is State.RUNNING:
+            raise BrokerRejected("messages that are running cannot be purged; wait for them")
+        tables, total = self.session.tables, 0
+        table, which = tables.dead_letters, f"FORCE INDEX (died) WHERE queue = {name(queue)}"
+        if state is not State.DEAD:
+            table = tables.queue
+            which = f"FORCE INDEX (due) WHERE queue = {name(queue)} AND {_WHERE[state]}"
+        while removed := await self.session.run(lambda link: _purge(link, table, which)):
+            total += removed
+        return total
+
+    async def _stats(self, where: str) -> Sequence[QueueStats]:
+        tables = self.session.tables
+        live, dead = await self.session.query(
+            f"SELECT queue, SUM(visible_at <= {NOW}), SUM({_WHERE[State.DELAYED]}), SUM({_HELD}),"
+            f" TIMESTAMPDIFF(MICROSECOND, MIN(visible_at), {NOW})"
+            f" FROM {tables.queue} FORCE INDEX (due) WHERE {where} GROUP BY queue;"
+            f"SELECT queue, COUNT(*) FROM {tables.dead_letters} FORCE INDEX (died)"
+            f" WHERE {where} GROUP BY queue"
+        )
+        return list(_joined(live, dead))
+
+    def _finding(self, queue: str, ids: Sequence[str]) -> Iterator[str]:
+        tables = self.session.tables
+        for fields, table in ((_LIVE, tables.queue), (_DEAD, tables.dead_letters)):
+            yield f"{fields} FROM {table} WHERE queue = {name(queue)} AND id IN ({names(ids)})"
+
+    async def _by_chunk(
+        self, ids: Sequence[str], change: Callable[[Link, Sequence[str]], Awaitable[set[str]]]
+    ) -> list[str]:
+        changed: set[str] = set()
+        for chunk in chunks(dict.fromkeys(ids)):
+            changed |= await self.session.run(lambda link, chunk=chunk: change(link, chunk))
+        return [one for one in dict.fromkeys(ids) if one in changed]
+
+
+async def _requeue(link: Link, tables: Tables, queue: str, ids: Sequence[str]) -> set[str]:
+    named = f"{BY_NAME} WHERE queue = {name(queue)} AND id IN ({names(ids)})"
+    rows = await _lock(link, tables.dead_letters, named)
+    source = f"FROM {tables.dead_letters} d {BY_ROW} WHERE seq IN ({numbers(rows)})"
+    if rows:
+        await link.run(
+            f"INSERT INTO {tables.queue} (queue, id, body, visible_at)"
+            f" SELECT queue, id, body, {NOW} {source} ORDER BY d.seq"
+            f" ON DUPLICATE KEY UPDATE attempt = {tables.queue}.attempt;"
+            f"DELETE d {source}"
+        )
+    await link.run(COMMIT)
+    return set(rows.values())
+
+
+async def _delete(link: Link, tables: Tables, queue: str, ids: Sequence[str]) -> set[str]:
+    gone: set[str] = set()
+    named = f"{BY_NAME} WHERE queue = {name(queue)} AND id IN ({names(ids)})"
+    for table, where in (
+        (tables.queue, f"{named} AND NOT ({_HELD})"),
+        (tables.dead_letters, named),
+    ):
+        rows = await _lock(link, table, where)
+        if rows:
+            await link.run(f"DELETE t FROM {table} t {BY_ROW} WHERE seq IN ({numbers(rows)})")
+        await link.run(COMMIT)
+        gone |= set(rows.values())
+    return gone
+
+
+async def _purge(link: Link, table: str, which: str) -> int:
+    rows = await _lock(link, table, f"{which} LIMIT {CHUNK}")
+    if rows:
+        await link.run(f"DELETE t FROM {table} t {BY_ROW} WHERE seq IN ({numbers(rows)})")
+    await link.run(COMMIT)
+    return len(rows)
+
+
+async def _lock(link: Link, table: str, which: str) -> dict[int, str]:
+    """The rows, with their messages' ids, held in a transaction that begins here."""
+    *_, rows = await link.run(f"{BEGIN}; SELECT seq, id FROM {table} {which} FOR UPDATE")
+    return {seq: message_id.decode() for seq, message_id in rows}
+
+
+def _joined(live: Sequence[Row], dead: Sequence[Row]) -> Iterator[QueueStats]:
+    alive = {row[0]: row[1:] for row in live}
+    died: dict[bytes, int] = dict(dead)
+    for queue in sorted({*alive, *died}):
+        ready, delayed, running, age = alive.get(queue, (0, 0, 0, 0))
+        yield QueueStats(
+            queue.decode(),
+            ready=int(ready),
+            delayed=int(delayed),
+            running=int(running),
+            dead=died.get(queue, 0),
+            oldest=max(0, age) / 1_000_000 if ready else None,
+        )
+
+
+def _stored(queue: str, row: Row) -> StoredMessage:
+    message_id, body, attempt, note, microseconds, state = row
+    seconds = abs(microseconds) / 1_000_000
+    return StoredMessage(message_id.decode(), queue, body, State(state), attempt, seconds, note)

@@ -1,0 +1,45 @@
+"""Creating and upgrading the tables: the `Migrator` ability."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+from asynctasq_mysql import migrations
+from asynctasq_mysql.connection import Link
+from asynctasq_mysql.errors import translate_errors
+from asynctasq_mysql.server import check_version
+from asynctasq_mysql.settings import MySQLSettings
+
+
+class MySQLMigrator:
+    """The methods of `Migrator`, each on a connection of its own."""
+
+    @property
+    def mysql(self) -> MySQLSettings:
+        """The driver's settings."""
+        raise NotImplementedError
+
+    async def pending(self) -> Sequence[str]:
+        """What is not applied; see `Migrator.pending`."""
+        async with self._link() as link:
+            return [one.name for one in await migrations.pending(link, self.mysql.tables())]
+
+    async def migrate(self) -> Sequence[str]:
+        """Apply it; see `Migrator.migrate`."""
+        async with self._link() as link:
+            return await migrations.migrate(link, self.mysql.tables())
+
+    def migration_sql(self) -> str:
+        """All migrations; see `Migrator.migration_sql`."""
+        return migrations.as_script(self.mysql.tables())
+
+    @asynccontextmanager
+    async def _link(self) -> AsyncGenerator[Link]:
+        location = self.mysql.location()
+        link = Link(self.mysql.target())
+        with translate_errors(location):
+            await link.open()
+            try:
+                await check_version(link, location)
+                yield link
+            finally:
+                await link.close()

@@ -1,0 +1,278 @@
+"""Where the tests find servers: one that is there already, and private ones that they stop."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, closing, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pymysql
+import pytest
+from pydantic import SecretStr
+
+from asynctasq_mysql import MySQLDriver, MySQLSettings
+
+#: Seconds after which a server that does not come up, or a state that does not come, is missing.
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Drivers are asyncio's."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def mysql_url(request: pytest.FixtureRequest) -> str:
+    """A server that is there already."""
+    if url := os.environ.get("ASYNCTASQ_TEST_MYSQL_URL"):
+        return url
+    try:
+        socket.create_connection(("localhost", 3306), timeout=1).close()
+    except OSError:
+        reason = "no MySQL: set ASYNCTASQ_TEST_MYSQL_URL, or start one on localhost:3306"
+        do_without(request, reason)
+    return "mysql://root@localhost:3306/test"
+
+
+@pytest.fixture(scope="session")
+def settings(mysql_url: str) -> Iterator[MySQLSettings]:
+    """Tables of this session's own, which are dropped at the end."""
+    name = f"test_{uuid4().hex[:12]}"
+    settings = MySQLSettings(
+        mysql_dsn=SecretStr(mysql_url),
+        mysql_queue_table=name,
+        mysql_dead_letter_table=f"{name}_dead",
+    )
+    asyncio.run(MySQLDriver(settings).migrate())
+    yield settings
+    drop(settings)
+
+
+@pytest.fixture
+def fresh_tables(mysql_url: str) -> Iterator[MySQLSettings]:
+    """Names of tables that are not there yet; what is made of them is dropped."""
+    name = f"test_{uuid4().hex[:12]}"
+    settings = MySQLSettings(
+        mysql_dsn=SecretStr(mysql_url),
+        mysql_queue_table=name,
+        mysql_dead_letter_table=f"{name}_dead",
+    )
+    yield settings
+    drop(settings)
+
+
+@pytest.fixture
+def query(mysql_url: str) -> Iterator[Callable[[str], list[Any]]]:
+    """A function that runs a statement on the server that is there."""
+    with client(mysql_url, autocommit=True) as connection:
+        yield lambda sql: rows(connection, sql)
+
+
+@pytest.fixture(scope="session")
+def private_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["Server"]:
+    """A server of this session's own."""
+    need_mariadb(request)
+    one = Server(tmp_path_factory.mktemp("mariadb"))
+    try:
+        yield one
+    finally:
+        one.stop()
+
+
+@pytest.fixture
+def server(private_server: "Server") -> "Server":
+    """A private server that runs; whoever stops it need not start it again."""
+    private_server.start()
+    return private_server
+
+
+@pytest.fixture(scope="module")
+def start_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["StartServer"]:
+    """A function that starts one more private server, with these options."""
+    need_mariadb(request)
+    with ExitStack() as stack:
+
+        def start(*options: str) -> Server:
+            one = Server(tmp_path_factory.mktemp("mariadb"), *options)
+            stack.callback(one.stop)
+            one.start()
+            return one
+
+        yield start
+
+
+@pytest.fixture
+async def on_server(server: "Server") -> AsyncIterator["ConnectDriver"]:
+    """A function that makes one more connected driver on the private server, on the same tables."""
+    name = f"test_{uuid4().hex[:12]}"
+    settings = MySQLSettings(
+        mysql_dsn=SecretStr(server.url),
+        mysql_queue_table=name,
+        mysql_dead_letter_table=f"{name}_dead",
+    )
+    await MySQLDriver(settings).migrate()
+    async with AsyncExitStack() as stack:
+
+        async def connect() -> MySQLDriver:
+            driver = MySQLDriver(settings)
+            stack.push_async_callback(driver.disconnect)
+            await driver.connect()
+            return driver
+
+        yield connect
+
+
+@pytest.fixture
+async def driver(settings: MySQLSettings) -> AsyncIterator[MySQLDriver]:
+    """A connected driver on the tables of this session."""
+    one = MySQLDriver(settings)
+    await one.connect()
+    yield one
+    await one.disconnect()
+
+
+def client(url: str, **more: Any) -> Any:
+    """A connection of PyMySQL to what a DSN names."""
+    parts = urlsplit(url)
+    return closing(
+        pymysql.connect(
+            host=parts.hostname or "localhost",
+            port=parts.port or 3306,
+            user=parts.username or "root",
+            password=parts.password or "",
+            database=parts.path.strip("/"),
+            **more,
+        )
+    )
+
+
+def drop(settings: MySQLSettings) -> None:
+    """Drop all tables of `settings`."""
+    with client(settings.mysql_dsn.get_secret_value()) as connection, connection.cursor() as cursor:
+        cursor.execute("SET sql_notes = 0")
+        cursor.execute(f"DROP TABLE IF EXISTS {', '.join(settings.tables().all())}")
+
+
+def rows(connection: Any, sql: str) -> list[Any]:
+    """What a statement answers."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
+
+
+class Server:
+    """A MariaDB that can be stopped and started again on the same port and data."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"mysql://root@127.0.0.1:{self.port}/test"
+        self.options = options
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        binary = shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin")
+        install = shutil.which("mariadb-install-db")
+        assert binary is not None
+        assert install is not None
+        self._binary = binary
+        folder.mkdir(exist_ok=True)
+        subprocess.run(
+            [
+                *(install, "--no-defaults", f"--datadir={folder}/data"),
+                # a server that starts removes what others have in the same directory
+                *(f"--tmpdir={folder}", "--auth-root-authentication-method=normal"),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def start(self) -> None:
+        if self._process is not None:
+            return
+        self._process = subprocess.Popen(
+            [
+                *(self._binary, "--no-defaults", f"--datadir={self._folder}/data"),
+                f"--tmpdir={self._folder}",
+                *(f"--port={self.port}", "--bind-address=127.0.0.1"),
+                *(f"--socket={self._folder}/s", f"--pid-file={self._folder}/pid"),
+                *(["--user=root"] if os.geteuid() == 0 else []),
+                *self.options,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until(self._answers)
+        # as a server is installed, anybody may do anything to a database called test
+        self.ask("DELETE FROM mysql.global_priv WHERE user = ''")
+        self.ask("DELETE FROM mysql.db")
+        self.ask("FLUSH PRIVILEGES")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(PATIENCE)
+            self._process = None
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(PATIENCE)
+            self._process = None
+
+    def ask(self, sql: str) -> list[Any]:
+        with client(self.url, autocommit=True) as connection:
+            return rows(connection, sql)
+
+    def _answers(self) -> bool:
+        with suppress(pymysql.Error), client(self.url):
+            return True
+        return False
+
+
+@pytest.fixture
+def driver_on() -> "MakeDriver":
+    """A function that makes a driver for a DSN."""
+    return lambda url, **more: MySQLDriver(MySQLSettings(mysql_dsn=SecretStr(url), **more))
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition, and fail when it does not come."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+StartServer = Callable[..., Server]
+MakeDriver = Callable[..., MySQLDriver]
+ConnectDriver = Callable[[], Awaitable[MySQLDriver]]
+
+
+def need_mariadb(request: pytest.FixtureRequest) -> None:
+    """Do without where no server can be started."""
+    if shutil.which("mariadb-install-db") is None:
+        do_without(request, "there is no mariadbd to start")
+
+
+def do_without(request: pytest.FixtureRequest, reason: str) -> NoReturn:
+    """Skip, or fail where brokers are required."""
+    required = request.config.getoption("--require-brokers", default=False)
+    (pytest.fail if required else pytest.skip)(reason)
