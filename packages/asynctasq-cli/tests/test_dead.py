@@ -85,6 +85,18 @@ def test_a_body_nobody_can_read_is_shown_as_bytes(shell) -> None:
     assert r"\xc1garbage" in shell.json("dead", "show", one)["body"]
 
 
+@pytest.mark.parametrize("depth", [50, 400, 900, 1000])
+def test_arguments_nested_deeply_are_shown_as_far_as_can_be(shell, depth: int) -> None:
+    body = b"\x83\xa1v\x01\xa1t\xa7tasks:x\xa1a" + b"\x91" * depth + b"\x90"
+    (one,) = bury(shell, body)
+    as_json, plain = shell.batch(["dead", "show", one, "--json"], ["dead", "show", one])
+    assert (as_json.returncode, plain.returncode) == (0, 0), as_json.stderr + plain.stderr
+    shown = json.loads(as_json.stdout)
+    assert shown["task"] == "tasks:x"
+    assert ("args" in shown) != ("unreadable" in shown)
+    assert "args" in shown or depth > 500
+
+
 def test_control_characters_do_not_reach_the_terminal(shell) -> None:
     (dead,) = bury(shell, b"body", note="\x1b[31mred\x07")
     for answer in shell.batch(["dead", "list"], ["dead", "show", dead]):

@@ -28,8 +28,4 @@ def inspector(driver: BaseDriver, config: Config) -> Inspector:
 
 async def chosen_queues(looking: Inspector, queue: str | None) -> list[QueueStats]:
     """The queues that hold a message, or the one that was named."""
-    stats = list(await looking.queues())
-    if queue is None:
-        return stats
-    empty = QueueStats(queue, ready=0, delayed=0, running=0, dead=0, oldest=None)
-    return [one for one in stats if one.queue == queue] or [empty]
+    return list(await (looking.queues() if queue is None else looking.counts([queue])))

@@ -9,12 +9,10 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from asynctasq import Config, MsgpackSerializer, run
-from asynctasq.core.client import codec_of
+from asynctasq import Config, run
 from asynctasq.drivers import Inspector, State, StoredMessage
-from asynctasq.errors import SerializationError
 from asynctasq_cli.broker import chosen_queues, connected, inspector
-from asynctasq_cli.discovery import open_application
+from asynctasq_cli.calls import call_in
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_json, print_rows, printable
 
@@ -49,7 +47,7 @@ def show(message_id: str, queue: str | None, as_json: bool, **options: Any) -> N
     """Show one dead message: arguments, error and traceback."""
     config = make_config(options)
     (message,) = _look(config, lambda looking: _find(looking, queue, [message_id]))
-    details = {**_summary(config, message), **_call(config, message), "note": message.note}
+    details = {**_summary(config, message), **call_in(config, message), "note": message.note}
     if as_json:
         print_json(details)
     else:
@@ -188,18 +186,8 @@ def _summary(config: Config, message: StoredMessage) -> dict[str, Any]:
     return {
         "id": message.id,
         "queue": message.queue,
-        "task": _call(config, message)["task"],
+        "task": call_in(config, message)["task"],
         "attempts": message.attempt,
         "died": round(message.seconds, 1),
         "error": message.note.partition("\n")[0],
     }
-
-
-def _call(config: Config, message: StoredMessage) -> dict[str, Any]:
-    open_application(config.imports)  # arguments may be of the application's types
-    try:
-        envelope = codec_of(config, MsgpackSerializer()).decode(message.body)
-    except SerializationError as error:
-        return {"task": None, "unreadable": str(error), "body": repr(message.body[:2000])}
-    arguments = {"args": list(envelope.args), "kwargs": dict(envelope.kwargs)}
-    return {"task": envelope.task, **arguments, "correlation_id": envelope.correlation_id}

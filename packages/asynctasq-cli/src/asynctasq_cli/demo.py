@@ -103,4 +103,4 @@ async def _left(config: Config) -> tuple[int, int]:
     """What the broker says: messages that are left, and dead ones."""
     async with connected(config) as driver:
         stats = await inspector(driver, config).queues()
-    return sum(q.ready + q.delayed + q.running for q in stats), sum(q.dead for q in stats)
+    return sum(q.unfinished for q in stats), sum(q.dead for q in stats)

@@ -6,6 +6,7 @@ import sys
 import time
 
 from asynctasq.tasks.context import current_context, running_task
+from asynctasq_cli.options import driver_settings
 from asynctasq_cli.output import printable
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -60,11 +61,17 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
+def client_loggers() -> list[str]:
+    """Loggers of the client libraries of the installed drivers."""
+    return [name for settings in driver_settings().values() for name in settings.client_loggers]
+
+
 def configure_logging(level: str, log_format: str) -> None:
-    """Log to standard error: ours and the application's at `level`, libraries' from warning on."""
+    """Log to standard error: ours and the application's at `level`, asyncio's warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     handler.addFilter(TaskFields())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for library in ("asyncio", "redis"):
-        logging.getLogger(library).setLevel(max(logging.WARNING, logging.getLogger().level))
+    logging.getLogger("asyncio").setLevel(max(logging.WARNING, logging.getLogger().level))
+    for library in client_loggers():
+        logging.getLogger(library).setLevel(logging.CRITICAL)

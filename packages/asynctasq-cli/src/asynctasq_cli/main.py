@@ -16,6 +16,7 @@ from asynctasq_cli import options
 from asynctasq_cli.dead import dead
 from asynctasq_cli.demo import demo
 from asynctasq_cli.doctor import doctor
+from asynctasq_cli.migrate import migrate
 from asynctasq_cli.output import printable
 from asynctasq_cli.queues import queues
 from asynctasq_cli.worker import worker
@@ -30,12 +31,18 @@ def cli(debug: bool) -> None:
     """An async-first distributed task queue."""
 
 
-for command in (worker, demo, queues, dead, doctor):
+for command in (worker, demo, queues, dead, doctor, migrate):
     cli.add_command(command)
 
 click.rich_click.OPTION_GROUPS = {
     f"asynctasq {name}": options.option_groups()
-    for name in ("worker", "queues", "doctor", *(f"dead {name}" for name in dead.commands))
+    for name in (
+        "worker",
+        "queues",
+        "doctor",
+        "migrate",
+        *(f"dead {name}" for name in dead.commands),
+    )
 }
 
 

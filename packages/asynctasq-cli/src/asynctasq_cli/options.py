@@ -12,7 +12,7 @@ import rich_click as click
 from pydantic.fields import FieldInfo
 
 from asynctasq import Config
-from asynctasq.drivers import registry
+from asynctasq.drivers import DriverSettings, registry
 from asynctasq.errors import ConfigError, DriverIncompatible
 from asynctasq.settings import Settings
 from asynctasq_cli.setting_help import setting_help
@@ -63,6 +63,17 @@ def unknown_option(flag: str) -> str | None:
     return f"{flag} belongs to a driver that is not installed: {hint}" if hint else None
 
 
+def driver_settings() -> dict[str, type[DriverSettings]]:
+    """Name to settings of every installed driver."""
+    found: dict[str, type[DriverSettings]] = {}
+    for driver in registry.driver_names():
+        try:
+            found[driver] = registry.settings_class(driver)
+        except DriverIncompatible:  # says so itself when it is chosen
+            continue
+    return found
+
+
 def parse_queues(text: str) -> list[str]:
     """The names in a comma-separated list; raises `ConfigError` when there is none."""
     names = [name.strip() for name in text.split(",") if name.strip()]
@@ -73,13 +84,8 @@ def parse_queues(text: str) -> list[str]:
 
 def _models() -> dict[str, type[Settings]]:
     """Title in the help to the settings below it."""
-    found: dict[str, type[Settings]] = {"Configuration": Config}
-    for driver in registry.driver_names():
-        try:
-            found[f"{driver} driver"] = registry.driver_class(driver).settings_type
-        except DriverIncompatible:  # says so itself when it is chosen
-            continue
-    return found
+    drivers = {f"{name} driver": settings for name, settings in driver_settings().items()}
+    return {"Configuration": Config, **drivers}
 
 
 def _flag(name: str) -> str:
