@@ -1,4 +1,4 @@
-"""Options of the whole test suite."""
+"""Options of the whole test suite, and which of its tests stay together."""
 
 import pytest
 
@@ -13,3 +13,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where brokers come from: containers first (auto), or only one of both",
     )
     group.addoption("--require-brokers", action="store_true", help="fail where a broker is missing")
+    group.addoption(
+        "--faults-scale", type=int, default=1, metavar="N", help="N times the work in each fault"
+    )
+    group.addoption("--faults-table", metavar="FILE", help="write what the faults cost to FILE")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes run the tests (``-n``), keep those together that share a server."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    if "rabbitmq_url" in getattr(item, "fixturenames", ()):
+        # the local broker may have file handles for few quorum queues only
+        return "local RabbitMQ"
+    callspec = getattr(item, "callspec", None)
+    server = callspec.params.get("application") if callspec else None
+    place = "faults" if "faults" in item.path.parts else item.path.name
+    return f"{place}-{server or ''}"

@@ -2,16 +2,18 @@
 
 import asyncio
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from asynctasq import BaseDriver, Config, DriverFactory
-from asynctasq.drivers import Message, QueueStats, State, StoredMessage
+from asynctasq.drivers import Delivery, Message, QueueStats, State, StoredMessage
 from asynctasq.serialization import Envelope, EnvelopeCodec, MsgpackSerializer
 
 TASKS = """
@@ -71,6 +73,57 @@ async def block(number: int, seconds: float):
     log(f"end {number}")
 
 
+@task
+async def block_until_go(number: int):
+    log(f"start {number}")
+    while not LOG.with_name("go").exists():
+        time.sleep(0.02)
+    log(f"end {number}")
+
+
+@task(process=True, retry_delay=0.1, retry_strategy="fixed")
+def wait_in_process(number: int):
+    log(f"start {number}")
+    log(f"process {os.getpid()}")
+    while not LOG.with_name("go").exists():
+        time.sleep(0.02)
+    log(f"end {number}")
+
+
+@task(max_attempts=9, give_up_on=(LookupError,))
+async def wait_for_verdict(number: int):
+    log(f"start {number}")
+    verdict = LOG.with_name(f"verdict-{os.getpid()}")
+    while not verdict.exists():
+        await asyncio.sleep(0.02)
+    log(f"{verdict.read_text()} {number}")
+    if verdict.read_text() == "mixed" and number % 3:
+        raise (ValueError if number % 3 == 1 else LookupError)(number)
+
+
+@task(max_attempts=2)
+async def kill_worker(number: int):
+    log(f"start {number}")
+    os.kill(os.getpid(), 9)
+
+
+@task
+async def note_later(word: str, seconds: float):
+    log(f"asked {time.monotonic()}")
+    await note_time(word).delay(seconds).dispatch()
+
+
+@task
+async def note_time(word: str):
+    log(f"{word} {time.monotonic()}")
+
+
+@task
+async def note_clock():
+    LOG.touch()
+    log(f"off {time.time() - LOG.stat().st_mtime:.0f}")
+
+
 class Greet(AsyncTask[None]):
     def __init__(self, word: str) -> None:
         self.word = word
@@ -83,6 +136,8 @@ def unregistered():
     log("never")
 """
 
+#: Queues that the tests use.
+QUEUES = ("default", "high", "low", "emails", "high-priority", "low-priority")
 PATIENCE = 40.0
 T = TypeVar("T")
 
@@ -96,19 +151,24 @@ def until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) 
 
 
 class Application:
-    """A directory with ``tasks.py``, the settings of a driver, and processes that end with it."""
+    """A directory with ``tasks.py``, the settings of a driver, and processes that end with it.
+
+    Attributes:
+        worker_settings: of the processes, where they reach the broker in another way than the test.
+    """
 
     def __init__(self, directory: Path, settings: dict[str, str]) -> None:
         self.directory = directory
         self.settings = settings
+        self.worker_settings = dict(settings)
         self.config = Config(**settings)
         self._processes: list[subprocess.Popen[str]] = []
         (directory / "tasks.py").write_text(TASKS)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings as environment variables."""
-        variables = {f"ASYNCTASQ_{k.upper()}": v for k, v in self.settings.items()}
+        """The settings of a process as environment variables."""
+        variables = {f"ASYNCTASQ_{k.upper()}": v for k, v in self.worker_settings.items()}
         return {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
@@ -129,11 +189,40 @@ class Application:
         """Start a worker."""
         return self.start("-m", "asynctasq", "worker", *options)
 
+    def end(self, *, exits: Sequence[int] = (0, -signal.SIGKILL), dead: int = 0) -> None:
+        """Wait until nothing is left, let all workers end on their own, and look again.
+
+        What they had not settled would be there again. As many messages are dead as said.
+        """
+        until(lambda: self.stats().unfinished == 0, "all is settled")
+        for number, process in enumerate(self._processes):
+            until(lambda n=number: self.is_up(n), "the worker has begun, or ended")
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self._processes:
+            assert process.wait(PATIENCE) in exits, self.output()
+        if self.stats().running is None:  # what was held did not count, and may have come back
+            self.worker_settings = dict(self.settings)  # a way that is not cut off
+            assert self.start_worker("--burst").wait(PATIENCE) == 0, self.output()
+        until(lambda: self.stats().unfinished == 0, "nothing is left")
+        assert self.stats().dead == dead
+
+    def is_up(self, number: int) -> bool:
+        """Whether a worker ends in order at SIGTERM, or has ended: before, it just dies of it."""
+        process = self._processes[number]
+        status = Path(f"/proc/{process.pid}/status")
+        if process.poll() is not None:
+            return True
+        if not status.exists():
+            return "concurrency" in self._output(number).read_text()
+        caught = re.search(r"^SigCgt:\s*(\w+)$", status.read_text(), re.MULTILINE)
+        return bool(caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
     def output(self) -> str:
         """What all processes have printed."""
         return "".join(self._output(n).read_text() for n in range(len(self._processes)))
 
-    def dispatch(self, *calls: tuple[str, dict[str, object]], queue: str = "default") -> None:
+    def dispatch(self, *calls: tuple[str, Mapping[str, object]], queue: str = "default") -> None:
         """Enqueue calls of the tasks in ``tasks.py`` without importing it here."""
         codec = EnvelopeCodec(MsgpackSerializer())
         bodies = [codec.encode(Envelope(f"tasks:{name}", (), kwargs)) for name, kwargs in calls]
@@ -161,10 +250,19 @@ class Application:
 
     def stats(self, queue: str = "default") -> QueueStats:
         """The counts of a queue."""
-        found: list[QueueStats] = [
-            one for one in self.ask(lambda driver: driver.queues()) if one.queue == queue
-        ]
-        return found[0] if found else QueueStats(queue, 0, 0, 0, 0, None)
+        found: QueueStats = self.ask(lambda driver: driver.counts([queue]))[0]
+        return found
+
+    def drain(self, queue: str = "default") -> list[Delivery]:
+        """Take all that can be delivered now."""
+
+        async def take(driver: BaseDriver) -> list[Delivery]:
+            taken: list[Delivery] = []
+            while more := await driver.dequeue([queue], limit=100, lease=60, wait=1):
+                taken += more
+            return taken
+
+        return self.ask(take)
 
     def browse(self, state: State, queue: str = "default") -> list[StoredMessage]:
         """The messages of one state."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from integration.application import until
+from integration.brokers import BROKERS
 
 
 class RedisServer:
@@ -21,14 +22,15 @@ class RedisServer:
         self.url = f"redis://127.0.0.1:{self.port}"
         self._command = ("redis-server", "--port", str(self.port), "--bind", "127.0.0.1")
         self._options = ("--dir", str(folder), "--save", "", *options)
+        self.settings = {"driver": "redis", "redis_url": self.url}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, again perhaps, and wait until it listens."""
+        """Start it, again perhaps, and wait until it answers: it may have to load first."""
         self._process = subprocess.Popen(
             [*self._command, *self._options], stdout=subprocess.DEVNULL
         )
-        until(self._listens, "the server listens")
+        until(lambda: BROKERS["redis"].answers(self.url), "the server answers")
 
     def kill(self) -> None:
         """Kill it with -9, if it runs."""
@@ -36,12 +38,14 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
 
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+
+def listens(port: int) -> bool:
+    """Whether a server takes connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def free_port() -> int:

@@ -4,6 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from asynctasq.testing.contract import (
+    DiagnosticsContract,
     DriverContract,
     InspectorContract,
     NewDriver,
@@ -14,7 +15,7 @@ from asynctasq_redis import RedisDriver, RedisSettings
 from integration.redis_server import free_port
 
 
-class TestRedis(DriverContract, InspectorContract, WorkersContract):
+class TestRedis(DriverContract, InspectorContract, WorkersContract, DiagnosticsContract):
     @pytest.fixture
     def new_driver(self, redis_url: str, redis_prefix: str) -> NewDriver:
         settings = RedisSettings(redis_url=SecretStr(redis_url), redis_prefix=redis_prefix)

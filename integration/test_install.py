@@ -11,7 +11,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(ROOT.glob("packages/*/src/*/"))
-OTHER_CLIENTS = ("asyncpg", "aiomysql", "aio_pika", "aioboto3", "boto3")
+#: Extra to what it brings.
+DRIVERS = {
+    "redis": ("asynctasq_redis", "redis"),
+    "rabbitmq": ("asynctasq_rabbitmq", "aio_pika"),
+    "sqs": ("asynctasq_sqs", "aioboto3"),
+    "postgres": ("asynctasq_postgres", "asyncpg"),
+    "mysql": ("asynctasq_mysql", "aiomysql"),
+}
+CLIENTS = {client for _, client in DRIVERS.values()}
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.install]
 
@@ -65,23 +73,23 @@ class Environment:
 
 
 @pytest.fixture(scope="module")
-def with_redis(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Environment:
-    return Environment(tmp_path_factory.mktemp("redis"), wheels, "asynctasq[redis]")
-
-
-@pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Environment:
     return Environment(tmp_path_factory.mktemp("plain"), wheels, "asynctasq")
 
 
-def test_an_extra_brings_its_driver_and_no_other(with_redis: Environment) -> None:
-    present = ("asynctasq", "asynctasq_redis", "asynctasq_cli", "redis")
-    assert with_redis.imports(*present) == dict.fromkeys(present, True)
-    assert with_redis.imports(*OTHER_CLIENTS) == dict.fromkeys(OTHER_CLIENTS, False)
+@pytest.mark.parametrize("extra", DRIVERS)
+def test_an_extra_brings_its_driver_and_no_other(
+    tmp_path_factory: pytest.TempPathFactory, wheels: Path, extra: str
+) -> None:
+    made = Environment(tmp_path_factory.mktemp(extra), wheels, f"asynctasq[{extra}]")
+    present = {"asynctasq", "asynctasq_cli", *DRIVERS[extra]}
+    others = CLIENTS - present
+    assert made.imports(*present) == dict.fromkeys(present, True)
+    assert made.imports(*others) == dict.fromkeys(others, False)
 
 
 def test_without_an_extra_no_driver_comes(plain: Environment) -> None:
-    names = ("redis", "asynctasq_redis", "pytest", *OTHER_CLIENTS)
+    names = {"pytest", *CLIENTS, *(module for module, _ in DRIVERS.values())}
     assert plain.imports(*names) == dict.fromkeys(names, False)
 
 
@@ -150,3 +158,10 @@ def test_wheels_hold_all_files_of_their_package(wheels: Path) -> None:
         missing = {str(file.relative_to(source.parent)) for file in files} - {*names[distribution]}
         assert missing == set()
         assert f"{source.name}/py.typed" in names[distribution]
+
+
+def test_wheels_carry_the_license(wheels: Path) -> None:
+    for path in wheels.glob("*.whl"):
+        folder = next(n.split("/")[0] for n in ZipFile(path).namelist() if n.endswith("/METADATA"))
+        license_text = ZipFile(path).read(f"{folder}/licenses/LICENSE")
+        assert license_text == (ROOT / "LICENSE").read_bytes()

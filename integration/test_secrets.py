@@ -1,15 +1,22 @@
 """Passwords reach the broker, and nothing that people read."""
 
+import asyncio
 import json
+import logging
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from asynctasq import BaseDriver, BrokerError, Config, ConfigError, DriverFactory
 from integration.application import Application
 from integration.redis_server import MakeRedis, RedisServer
 
 SECRET = "canary-4a7be1"
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
@@ -75,3 +82,105 @@ def test_a_traceback_shows_no_password(secretive: Application, server: RedisServ
     assert command.wait(30) == 1
     assert "Traceback" in secretive.output()
     assert SECRET not in secretive.output()
+
+
+def with_password(url: str, canary: str) -> str:
+    """The URL of a broker with another password, which it may take or refuse."""
+    parts = urlsplit(url)
+    user = parts.username or "guest"
+    place = f"{user}:{canary}@{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    return parts._replace(netloc=place).geturl()
+
+
+@pytest.fixture(params=["redis", "postgres", "mysql", "rabbitmq", "sqs"])
+def canaries(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings of each driver, with secrets that are unlike any other text."""
+    settings: dict[str, str] = dict(request.getfixturevalue(f"{request.param}_settings"))
+    for name in ("redis_url", "postgres_dsn", "mysql_dsn", "rabbitmq_url"):
+        if name in settings:
+            settings[name] = with_password(settings[name], SECRET)
+    if request.param == "sqs":
+        settings |= {"aws_secret_access_key": SECRET, "aws_session_token": f"{SECRET}-token"}
+    return settings | {"signing_keys": f"{SECRET}-key"}
+
+
+def test_no_driver_logs_a_password(canaries: dict[str, str], tmp_path: Path) -> None:
+    """Whether the broker takes it or not, at the level that says most."""
+    application = Application(tmp_path, canaries)
+    try:
+        said_most = ("worker", "--burst", "--log-level", "debug")
+        commands = [said_most, (*said_most, "--log-format", "json"), ("doctor",)]
+        started = [
+            application.start("-m", "asynctasq", *words)
+            for words in (*commands, ("queues", "--debug"))
+        ]
+        assert {one.wait(90) for one in started} <= {0, 1}, application.output()
+        assert len(application.output()) > 100, "it said something"
+        assert SECRET not in application.output()
+    finally:
+        application.close()
+
+
+async def test_no_object_shows_a_password(
+    canaries: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither a setting, nor the driver, nor an error with all that it comes from."""
+    # botocore's own log has the session token, if a program turns that on
+    for name in ("asynctasq", "asyncio", "asyncpg", "aiormq", "aio_pika", "redis"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    config = Config(**canaries)
+    driver = DriverFactory.create_from_config(config)
+    shown = [config, config.driver_settings, config.masked(), driver, driver.settings]
+    shown += [await errors_of(driver), vars(driver)]
+    text = "".join(f"{one!r} {one!s}" for one in shown) + caplog.text
+    assert SECRET not in text
+
+
+async def errors_of(driver: BaseDriver) -> str:
+    """The traceback of what is refused, with its causes and contexts, if it is."""
+    try:
+        async with asyncio.timeout(30):
+            await driver.connect()
+            await driver.dequeue(["default"], limit=1, lease=30, wait=0)
+    except BrokerError as error:
+        trace = traceback.TracebackException.from_exception(error, capture_locals=False)
+        return "".join(trace.format()) + repr(error)
+    finally:
+        await driver.disconnect()
+    return ""
+
+
+@pytest.mark.parametrize("broker", ["redis", "postgres", "mysql", "rabbitmq", "sqs"])
+async def test_an_unreachable_host_shows_no_password(broker: str) -> None:
+    """Needs no broker: nothing listens there."""
+    name, url = {
+        "redis": ("redis_url", f"redis://user:{SECRET}@127.0.0.1:1/0"),
+        "postgres": ("postgres_dsn", f"postgresql://user:{SECRET}@127.0.0.1:1/test"),
+        "mysql": ("mysql_dsn", f"mysql://user:{SECRET}@127.0.0.1:1/test"),
+        "rabbitmq": ("rabbitmq_url", f"amqp://user:{SECRET}@127.0.0.1:1/"),
+        "sqs": ("sqs_endpoint_url", "http://127.0.0.1:1"),
+    }[broker]
+    secrets = {"aws_access_key_id": "id", "aws_secret_access_key": SECRET, "sqs_region": "eu"}
+    more = secrets if broker == "sqs" else {}
+    driver = DriverFactory.create_from_config(Config(driver=broker, **{name: url}, **more))
+    shown = await errors_of(driver)
+    assert "BrokerUnavailable" in shown
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"driver": "redis", "redis_url": f"nonsense://:{SECRET}@host"},
+        {"driver": "postgres", "postgres_dsn": f"nonsense://user:{SECRET}@host"},
+        {"driver": "mysql", "mysql_dsn": f"mysql://user:{SECRET}@host:notaport/x"},
+        {"driver": "rabbitmq", "rabbitmq_url": f"amqp://user:{SECRET}@host:notaport/"},
+        {"driver": "sqs", "aws_secret_access_key": SECRET, "sqs_region": ""},
+        {"driver": "redis", "redis_url": "redis://h", "redis_passwort": SECRET},
+    ],
+    ids=lambda setting: f"{setting['driver']}-{list(setting)[1]}",
+)
+def test_a_bad_setting_is_refused_without_its_secret(setting: dict[str, str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config(**setting)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))

@@ -1,0 +1,33 @@
+"""A task that kills its worker every time it runs."""
+
+from asynctasq.drivers import State
+from integration.application import Application, until
+from integration.faults.load import Report
+from integration.faults.tally import finish, runs
+
+NEIGHBOURS = 8
+#: Of the poisonous task and of its neighbours alike; one more, alone, is everybody's last chance.
+MAX_ATTEMPTS = 2
+
+
+def test_poison_is_dead_in_the_end_and_harms_nobody(
+    application: Application, report: Report
+) -> None:
+    """Its neighbours were held by the workers that died, at every attempt but the last."""
+    # SQS counts also what a poll had brought and no task had begun with
+    allowed = 3 * MAX_ATTEMPTS if application.settings["driver"] == "sqs" else MAX_ATTEMPTS
+    application.worker_settings["default_max_attempts"] = str(allowed)
+    half = NEIGHBOURS // 2
+    calls = [("sleep", {"number": n, "seconds": 0.2}) for n in range(NEIGHBOURS)]
+    poison = ("kill_worker", {"number": NEIGHBOURS})
+    application.dispatch(*calls[:half], poison, *calls[half:])
+    options = ("--lease", "1", "--concurrency", "20")
+    application.start_worker(*options, "--processes", "2")  # which replaces those that die
+    until(lambda: application.stats().dead == 1, "the poison is dead", 60)
+    until(lambda: len(runs(application, "end")) == NEIGHBOURS, "its neighbours have run", 60)
+    assert "its workers died" in application.browse(State.DEAD)[0].note
+    row = finish(application, "a task kills its worker", NEIGHBOURS + 1, dead=1)
+    report(row)
+    assert row.lost == 0
+    assert 1 <= runs(application, "start")[NEIGHBOURS] <= MAX_ATTEMPTS + 1
+    assert row.twice <= MAX_ATTEMPTS + MAX_ATTEMPTS * NEIGHBOURS

@@ -1,0 +1,78 @@
+"""What only RabbitMQ does: delays that wait in the broker, and a node that dies under load."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from asynctasq import BaseDriver, Message
+from integration.application import Application, until
+from integration.rabbitmq_server import RabbitServer, count_delayed
+
+
+@pytest.fixture
+def application(rabbitmq_server: RabbitServer, tmp_path: Path) -> Iterator[Application]:
+    """On a node of its own, which is up."""
+    rabbitmq_server.start()
+    made = Application(tmp_path, rabbitmq_server.settings)
+    yield made
+    made.close()
+
+
+@pytest.mark.timeout(300)
+def test_none_of_5000_is_lost_when_a_worker_and_the_broker_are_killed(
+    application: Application, rabbitmq_server: RabbitServer
+) -> None:
+    application.dispatch(*(("note", {"word": str(number)}) for number in range(5000)))
+    options = ("--concurrency", "50")
+    victim = application.start_worker(*options)
+    application.start_worker(*options)
+    until(lambda: len(application.log()) > 500, "some have run")
+    victim.kill()
+    until(lambda: len(application.log()) > 1000, "more have run")
+    rabbitmq_server.kill()
+    rabbitmq_server.start()
+    until(lambda: len(application.log()) == 5000, "all have run", patience=120)
+    application.end()
+    twice = sum(application.log().values()) - 5000
+    assert twice <= 2 * 50  # what each of the two had taken when its connection was cut
+
+
+def test_delays_survive_the_broker_and_whoever_asked_for_them(
+    application: Application, rabbitmq_server: RabbitServer
+) -> None:
+    hour, soon = Message("hour", "default", b"", 3600.0), Message("soon", "default", b"", 6.0)
+    started = time.monotonic()
+
+    async def enqueue(driver: BaseDriver) -> None:
+        await driver.enqueue([hour, soon])
+
+    application.ask(enqueue)
+    rabbitmq_server.kill()
+    rabbitmq_server.start()
+
+    async def take(driver: BaseDriver) -> list[str]:
+        taken = []
+        while not taken:
+            taken = await driver.dequeue(["default"], limit=9, lease=60, wait=30)
+        return [one.id for one in taken]
+
+    assert application.ask(take) == ["soon"]
+    assert time.monotonic() - started >= 6.0
+    assert asyncio.run(count_delayed(rabbitmq_server.url, "asynctasq")) == 1  # the hour
+
+
+def test_a_worker_that_never_declared_a_delay_runs_delayed_tasks(
+    application: Application,
+) -> None:
+    (application.directory / "produce.py").write_text(
+        "from asynctasq import run\n"
+        "from tasks import note\n"
+        "async def main(): await note(word='late').delay(0.5).dispatch()\n"
+        "run(main())\n"
+    )
+    assert application.start("produce.py").wait(30) == 0, application.output()
+    application.start_worker()
+    until(lambda: application.log()["late"] == 1, "the task ran")
