@@ -1,53 +1,117 @@
-"""Runs the contenders in turn and prints a table with ratios."""
+"""Runs the contenders in turn, prints tables with ratios, and draws them."""
 
 import argparse
-import json
 import os
 import platform
+import signal
 import sys
+import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from benchmarks.measure import Failed, Round, Samples, Scale
+from benchmarks.environments import Contender
+from benchmarks.measure import MEASURES, Round, Samples, Scale
+from benchmarks.report import draw, merge
 from benchmarks.roster import CONTENDERS, OURS
-from benchmarks.table import table
+from benchmarks.table import Results
 
-FULL = Scale(tasks=20_000, stamps=200, idle=10.0)
-QUICK = Scale(tasks=5_000, stamps=60, idle=5.0)
+FULL = Scale(tasks=20_000, stamps=300, idle=10.0)
+QUICK = Scale(tasks=5_000, stamps=120, idle=5.0)
+#: It takes minutes to store a million tasks: only what was asked for is measured so.
+BACKLOG = "backlog"
+PLOT = Path("docs/images/performance.png")
 
 
 def main() -> None:
     """Measure, and print."""
     options = _options()
-    chosen = set(options.only or (one.name for one in CONTENDERS[options.broker]))
-    contenders = [one for one in CONTENDERS[options.broker] if one.name in chosen or one is OURS]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # and clean up first
+    with tempfile.TemporaryDirectory() as folder:
+        figures = options.json or Path(folder) / "figures.json"
+        for broker in options.brokers:
+            report = _measure(broker, options)
+            part = f"{broker} {BACKLOG}" if BACKLOG in options.measures else broker
+            merge(figures, {part: report})
+        if options.plot is not None:
+            draw(figures, options.plot)
+
+
+def _measure(broker: str, options: argparse.Namespace) -> dict[str, Any]:
+    contenders = _contenders(broker, options)
     versions = {one.name: one.install() for one in contenders}
     samples: defaultdict[str, Samples] = defaultdict(lambda: defaultdict(list))
-    scale = QUICK if options.quick else FULL
     for number in range(options.rounds):
-        for contender in contenders if number % 2 == 0 else reversed(contenders):
-            _say(f"round {number + 1} of {options.rounds}: {contender.name}")
-            try:
-                Round(contender, options.broker, scale, samples[contender.name]).run()
-            except Failed as error:
-                _say(str(error))
-    results = {name: {k: median(v) for k, v in one.items()} for name, one in samples.items()}
-    print(f"{_today()} · {_machine()} · median of {options.rounds}\n")
-    print(table(contenders, versions, results, OURS.name))
-    if options.json is not None:
-        report = {"machine": _machine(), "date": _today(), "versions": versions, "samples": samples}
-        options.json.write_text(json.dumps({**report, "medians": results}, indent=1))
+        for one in contenders if number % 2 == 0 else reversed(contenders):
+            _say(f"{broker}, round {number + 1} of {options.rounds}: {one.name}")
+            round_ = Round(one, broker, _scale(options), samples[one.name])
+            round_.run(options.measures, _say)
+    figures = {
+        name: {figure: median(values) for figure, values in one.items() if values}
+        for name, one in samples.items()
+    }
+    results = Results(contenders, versions, figures, OURS.name)
+    print(f"{broker} · {_today()} · {_machine()} · median of {options.rounds}\n")
+    print(f"{results.tables()}\n", flush=True)
+    return {
+        "machine": _machine(),
+        "date": _today(),
+        "versions": versions,
+        "samples": samples,
+        "medians": figures,
+        "ratios": results.ratios(),
+    }
+
+
+def _contenders(broker: str, options: argparse.Namespace) -> Sequence[Contender]:
+    everybody = CONTENDERS[broker]
+    alone = BACKLOG in options.measures and not options.only
+    chosen = {OURS.name, *(options.only or ())}
+    if not alone and not options.only:
+        return everybody
+    return [one for one in everybody if one.name in chosen]
+
+
+def _scale(options: argparse.Namespace) -> Scale:
+    scale = QUICK if options.quick else FULL
+    return scale if options.tasks is None else replace(scale, tasks=options.tasks)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("broker", choices=sorted(CONTENDERS))
+    parser.add_argument("brokers", nargs="+", choices=sorted(CONTENDERS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="fewer tasks, less to rely on")
+    parser.add_argument("--tasks", type=int, metavar="N", help="tasks to drain")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these contenders, and ours")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
+    parser.add_argument(
+        "--measures",
+        nargs="+",
+        choices=list(MEASURES),
+        default=[one for one in MEASURES if one != BACKLOG],
+        metavar="NAME",
+        help=f"of {', '.join(MEASURES)}; all but the last unless told otherwise",
+    )
+    parser.add_argument(
+        "--backlog",
+        action="store_const",
+        dest="measures",
+        const=[BACKLOG],
+        help="instead, the cost of a task with 5,000 and 1,000,000 waiting: ours, if not told",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="add all figures to this file")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        nargs="?",
+        const=PLOT,
+        metavar="FILE",
+        help=f"draw the ratios of all brokers in the figures as a PNG; {PLOT} if not told",
+    )
     return parser.parse_args()
 
 
@@ -60,7 +124,7 @@ def _machine() -> str:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,26 @@
 """One round of one contender: its script run against fresh brokers."""
 
-import json
-import os
-import subprocess
-import threading
+import time
 from collections import defaultdict
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from statistics import median, quantiles
-from typing import Any
 
-from benchmarks.environments import HERE, Contender
-from benchmarks.servers import Broker, fresh_broker
+from benchmarks.environments import Contender
+from benchmarks.scripts import Failed, Load, Running, Scripts
+from benchmarks.servers import fresh_broker
 
 Samples = defaultdict[str, list[float]]
 
-#: A script that takes longer hangs.
-PATIENCE = 120.0
-CONCURRENCIES = (100, 10)
+#: Seconds after which a script hangs.
+PATIENCE = 180.0
+#: The same while a million tasks are stored.
+LONG_PATIENCE = 1800.0
+#: Tasks of 50 ms: at concurrency 100, two seconds at best.
+NAPS = 4000
+#: How many tasks wait, at least, while the cost of one is measured.
+BACKLOGS = (5_000, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,6 @@ class Scale:
     tasks: int
     stamps: int
     idle: float
-
-
-class Failed(Exception):
-    """A contender's script did not do its work."""
 
 
 class Round:
@@ -44,74 +42,117 @@ class Round:
         self._samples = samples
         self._tasks = max(1000, scale.tasks // contender.slowness)
 
-    def run(self) -> None:
-        """Measure all."""
-        for concurrency in CONCURRENCIES:
-            with fresh_broker(self._broker) as broker:
-                self._drain(broker, concurrency)
-        with fresh_broker(self._broker) as broker:
-            self._idle(broker)
+    def run(self, measures: Sequence[str], complain: Callable[[str], None]) -> None:
+        """Measure all of `measures`; what fails is said and left out."""
+        for name in measures:
+            try:
+                MEASURES[name](self)
+            except Failed as error:
+                complain(str(error))
 
-    def _drain(self, broker: Broker, concurrency: int) -> None:
-        enqueued = self._run("enqueue", self._tasks, broker, concurrency)
-        before = broker.cpu()
-        worked = self._run("work", self._tasks, broker, concurrency)
-        after = broker.cpu()
-        self._add("enqueue", self._tasks / enqueued["seconds"])
-        self._add(f"drain {concurrency}", self._tasks / worked["seconds"])
-        self._add(f"worker cpu {concurrency}", 1e6 * worked["cpu"] / self._tasks)
-        if before is not None and after is not None:
-            self._add(f"broker cpu {concurrency}", 1e6 * (after - before) / self._tasks)
+    def drain(self) -> None:
+        """No-op tasks, at two concurrencies."""
+        for concurrency in (100, 10):
+            with self._fresh() as scripts:
+                self._enqueue(scripts, Load(concurrency))
+                self._work(scripts, str(concurrency), Load(concurrency))
 
-    def _idle(self, broker: Broker) -> None:
-        with self._script("serve", self._scale.stamps, broker, concurrency=10) as serving:
-            self._read(serving)
-            commands = broker.count_commands(self._scale.idle)
-            self._run("send", self._scale.stamps, broker, concurrency=10)
-            delays = self._read(serving)["delays"]
+    def idle(self) -> None:
+        """An idle worker's commands, and how soon it starts a task; then storing one by one."""
+        with self._fresh() as scripts:
+            with scripts.start("serve", self._scale.stamps, Load(concurrency=10)) as serving:
+                serving.read()
+                commands = scripts.broker.count_commands(self._scale.idle, serving.pid)
+                scripts.run("send", self._scale.stamps)
+                delays = serving.read()["delays"]
+            each = scripts.run("each", self._tasks // 10)
         if commands is not None:
             self._add("idle commands", commands / self._scale.idle)
+        hundredths = quantiles(delays, n=100)
         self._add("latency p50", median(delays))
-        self._add("latency p95", quantiles(delays, n=20)[-1])
+        self._add("latency p95", hundredths[94])
+        self._add("latency p99", hundredths[98])
+        self._add("enqueue each", self._tasks // 10 / each["seconds"])
+
+    def nap(self) -> None:
+        """Tasks that wait for 50 ms."""
+        self._other("nap", min(NAPS, self._tasks))
+
+    def thread(self) -> None:
+        """No-op tasks that are not asynchronous."""
+        self._other("thread", self._tasks)
+
+    def pair(self) -> None:
+        """No-op tasks, shared by two processes."""
+        with self._fresh() as scripts, ExitStack() as stack:
+            scripts.run("enqueue", self._tasks)
+            pair = [stack.enter_context(scripts.start("share", self._tasks)) for _ in range(2)]
+            self._add("drain by two", self._tasks / self._share(pair))
+
+    def backlog(self) -> None:
+        """No-op tasks while few and many more wait."""
+        for rows in BACKLOGS:
+            with self._fresh(LONG_PATIENCE) as scripts:
+                scripts.run("enqueue", rows + self._tasks)
+                self._work(scripts, f"with {rows}", Load())
+        for figure in ("seconds", "worker cpu", "broker cpu"):
+            few, many = (self._samples[f"{figure} with {rows}"] for rows in BACKLOGS)
+            if few and many:
+                self._add(f"{figure} growth", many[-1] / few[-1])
+
+    def _other(self, task: str, count: int) -> None:
+        if task in self._contender.tasks:
+            load = Load(task=task)
+            with self._fresh() as scripts:
+                scripts.run("enqueue", count, load)
+                self._add(task, count / scripts.run("work", count, load)["seconds"])
+
+    def _enqueue(self, scripts: Scripts, load: Load) -> None:
+        seconds = scripts.run("enqueue", self._tasks, load)["seconds"]
+        self._add("enqueue", self._tasks / seconds)
+
+    def _work(self, scripts: Scripts, suffix: str, load: Load) -> None:
+        before = scripts.broker.cpu()
+        worked = scripts.run("work", self._tasks, load)
+        after = scripts.broker.cpu()
+        self._add(f"drain {suffix}", self._tasks / worked["seconds"])
+        self._add(f"seconds {suffix}", worked["seconds"])
+        self._add(f"worker cpu {suffix}", 1e6 * worked["cpu"] / self._tasks)
+        self._add(f"memory {suffix}", worked["memory"] / 1e6)
+        if before is not None and after is not None:
+            self._add(f"broker cpu {suffix}", 1e6 * (after - before) / self._tasks)
+
+    def _share(self, pair: Sequence[Running]) -> float:
+        """Seconds in which both together ran all."""
+        for one in pair:
+            one.read()
+        started = time.monotonic()
+        for one in pair:
+            one.tell()
+        while True:
+            time.sleep(0.01)
+            answers = [one.ask() for one in pair]
+            if sum(one["hits"] for one in answers) >= self._tasks:
+                return max(one["moment"] for one in answers) - started
 
     def _add(self, name: str, value: float) -> None:
         self._samples[name].append(value)
 
-    def _run(self, verb: str, count: int, broker: Broker, concurrency: int) -> Any:
-        with self._script(verb, count, broker, concurrency) as script:
-            return {} if verb == "send" else self._read(script)
-
     @contextmanager
-    def _script(
-        self, verb: str, count: int, broker: Broker, concurrency: int
-    ) -> "Generator[subprocess.Popen[str], None, None]":
-        path = HERE / "contenders" / self._contender.script
-        command = [str(self._contender.python), str(path), verb, str(count)]
-        settings = {"BENCHMARK_URL": broker.url, "BENCHMARK_CONCURRENCY": str(concurrency)}
-        pipe = subprocess.PIPE
-        with subprocess.Popen(
-            command, env={**os.environ, **settings}, stdout=pipe, stderr=pipe, text=True
-        ) as script:
-            limit = threading.Timer(PATIENCE, script.kill)  # whatever this process waits for
-            limit.start()
-            try:
-                yield script
-                script.wait()
-            finally:
-                limit.cancel()
-                script.kill()
-            if script.returncode != 0:
-                raise Failed(f"{self._contender.name} {verb}: {_last_line(script)}")
-
-    def _read(self, script: "subprocess.Popen[str]") -> Any:
-        assert script.stdout is not None
-        line = script.stdout.readline()
-        if not line:
-            raise Failed(f"{self._contender.name} ended early: {_last_line(script)}")
-        return json.loads(line)
+    def _fresh(self, patience: float = PATIENCE) -> Generator[Scripts, None, None]:
+        with fresh_broker(self._broker, self._contender.leaves) as broker:
+            scripts = Scripts(self._contender, broker, patience)
+            if self._contender.prepares:
+                scripts.run("prepare", 0)
+            yield scripts
 
 
-def _last_line(script: "subprocess.Popen[str]") -> str:
-    assert script.stderr is not None
-    lines = script.stderr.read().strip().splitlines()
-    return lines[-1] if lines else f"it was killed after {PATIENCE:g} s, or said nothing"
+#: What can be measured, in the order in which it is.
+MEASURES: dict[str, Callable[[Round], None]] = {
+    "drain": Round.drain,
+    "idle": Round.idle,
+    "pair": Round.pair,
+    "nap": Round.nap,
+    "thread": Round.thread,
+    "backlog": Round.backlog,
+}

@@ -1,33 +1,49 @@
-"""Brokers of the benchmark's own, and what they say of their work."""
+"""The brokers to measure on, and what is known of their work."""
 
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import redis
 
+from benchmarks.environments import Leaves
+from benchmarks.mysql import MySQLServer
+from benchmarks.postgres import PostgresServer
+from benchmarks.rabbitmq import RabbitMQServer
+
 
 class Broker(Protocol):
-    """An empty broker that goes away in the end."""
+    """An empty broker that goes away in the end.
+
+    Attributes:
+        name: what contenders name their queue, where they can.
+    """
 
     url: str
+    name: str
 
     def cpu(self) -> float | None:
         """Processor seconds it has used; None if it has no process of its own."""
         ...
 
-    def count_commands(self, seconds: float) -> int | None:
-        """How many commands clients send in the next `seconds`; None if there are no commands."""
+    def count_commands(self, seconds: float, worker: int) -> int | None:
+        """How many the process `worker` sends in the next `seconds`; None if that is unknown."""
+        ...
+
+    def close(self) -> None:
+        """Delete all of the measurement's."""
         ...
 
 
 class SqliteFile:
     """A database in `folder`."""
+
+    name = "benchmark"
 
     def __init__(self, folder: str) -> None:
         self.url = f"sqlite:///{Path(folder) / 'queue.db'}"
@@ -35,13 +51,18 @@ class SqliteFile:
     def cpu(self) -> None:
         """It runs in its clients."""
 
-    def count_commands(self, seconds: float) -> None:
+    def count_commands(self, seconds: float, worker: int) -> None:
         """It has none; let the time pass."""
         time.sleep(seconds)
+
+    def close(self) -> None:
+        """The folder goes with the file."""
 
 
 class RedisServer:
     """A server on a free port, without persistence."""
+
+    name = "benchmark"
 
     def __init__(self, folder: str) -> None:
         port = _free_port()
@@ -56,8 +77,8 @@ class RedisServer:
         info = self._client.info("cpu")
         return info["used_cpu_user"] + info["used_cpu_sys"]
 
-    def count_commands(self, seconds: float) -> int:
-        """Commands that clients sent; not those that scripts call, as its statistics would."""
+    def count_commands(self, seconds: float, worker: int) -> int:
+        """Commands of its only client; not those that scripts call, as its statistics would."""
         deadline = time.monotonic() + seconds
         count = 0
         with self._client.monitor() as monitor:
@@ -75,17 +96,23 @@ class RedisServer:
 
 
 @contextmanager
-def fresh_broker(kind: str) -> Generator[Broker, None, None]:
-    """A new broker, for one contender and one measurement."""
+def fresh_broker(kind: str, leaves: Leaves) -> Generator[Broker, None, None]:
+    """A new broker, for one contender, who `leaves` these queues, and one measurement."""
     with tempfile.TemporaryDirectory() as folder:
-        if kind == "sqlite":
-            yield SqliteFile(folder)
-            return
-        server = RedisServer(folder)
+        server = _BROKERS[kind](folder, leaves)
         try:
             yield server
         finally:
             server.close()
+
+
+_BROKERS: dict[str, Callable[[str, Leaves], Broker]] = {
+    "sqlite": lambda folder, leaves: SqliteFile(folder),
+    "redis": lambda folder, leaves: RedisServer(folder),
+    "rabbitmq": lambda folder, leaves: RabbitMQServer(leaves),
+    "postgres": lambda folder, leaves: PostgresServer(),
+    "mysql": lambda folder, leaves: MySQLServer(),
+}
 
 
 def _free_port() -> int:

@@ -1,26 +1,24 @@
 """arq."""
 
-import asyncio
-
+import bodies
 from arq import Worker, create_pool, func
 from arq.connections import RedisSettings
-from common import CONCURRENCY, URL, Moments, main, tally
+from common import CONCURRENCY, URL, Moments, by_hundreds, main
 
 settings = RedisSettings.from_dsn(URL)
 
 
 async def noop(ctx: object) -> None:
-    tally.hit()
+    await bodies.async_noop()
 
 
 async def stamp(ctx: object, sent: float) -> None:
-    tally.stamp(sent)
+    await bodies.stamp(sent)
 
 
 async def enqueue(count: int) -> None:
     pool = await create_pool(settings)
-    for _ in range(0, count, 100):  # it has no bulk call
-        await asyncio.gather(*(pool.enqueue_job("noop") for _ in range(100)))
+    await by_hundreds(count, lambda: pool.enqueue_job("noop"))
 
 
 async def send(moments: Moments) -> None:

@@ -1,9 +1,12 @@
 """What every contender's script shares: ``script.py VERB COUNT``.
 
+- ``prepare``: create the tables, for a queue that does not do so by itself
 - ``enqueue``: store so many no-op tasks the fastest way the queue has
+- ``each``: store so many tasks one by one
 - ``work``: run so many of them in one worker
+- ``share``: run them as one of several workers, and say how many whenever a line is read
 - ``serve``: run an idle worker, then the tasks of ``send``
-- ``send``: dispatch so many tasks one by one, each of which says how soon it was started
+- ``send``: dispatch so many tasks at intervals, each of which says how soon it was started
 
 Each prints its figures as lines of JSON.
 """
@@ -15,62 +18,36 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from itertools import count
 from typing import Any
 
+from tally import WARM_UP, tally
+
 URL = os.environ["BENCHMARK_URL"]
+#: Of this measurement's queue; on a broker that others use as well, a fresh one.
+NAME = os.environ["BENCHMARK_NAME"]
 CONCURRENCY = int(os.environ.get("BENCHMARK_CONCURRENCY", "100"))
 #: Seconds for a worker to be through with its start.
 SETTLE = 1.5
-#: The first calls connect and import; they are left out.
-WARM_UP = 20
 PAUSE = 0.015
 
 Enqueue = Callable[[int], Awaitable[None]]
 Moments = AsyncIterator[float]
 Send = Callable[[Moments], Awaitable[None]]
 Work = Callable[[], Awaitable[None]]
+Prepare = Callable[[], Awaitable[object]]
 
 
-class Tally:
-    """Counts what was run; the no-op tasks call `hit`, those of ``send`` call `stamp`."""
-
-    def __init__(self) -> None:
-        self.done = asyncio.Event()
-        self.seconds = self.cpu = 0.0
-        self.delays: list[float] = []
-
-    def start(self, expected: int) -> None:
-        """Expect so many, and start the clock."""
-        self._loop = asyncio.get_running_loop()
-        self._expected = expected
-        self._hits = count(1)  # counts in one step: some queues run tasks in threads
-        self._started, self._processor = time.perf_counter(), time.process_time()
-
-    def hit(self) -> None:
-        """Count one; take the time at the last."""
-        if next(self._hits) == self._expected:
-            self.seconds = time.perf_counter() - self._started
-            self.cpu = time.process_time() - self._processor
-            self._loop.call_soon_threadsafe(self.done.set)
-
-    def stamp(self, sent: float) -> None:
-        """Note how long ago it was `sent`, by the clock all processes of the machine share."""
-        self.delays.append(1000 * (time.monotonic() - sent))
-        self.hit()
-
-
-tally = Tally()
-
-
-def main(enqueue: Enqueue, send: Send, work: Work) -> None:
+def main(enqueue: Enqueue, send: Send, work: Work, prepare: Prepare | None = None) -> None:
     """Do what the command line says, on uvloop where it is installed."""
     logging.disable(logging.INFO)
     verb, expected = sys.argv[1], int(sys.argv[2])
     run = {
+        "prepare": lambda: _prepare(prepare),
         "enqueue": lambda: _enqueue(enqueue, expected),
-        "send": lambda: send(_moments(expected)),
+        "each": lambda: _each(send, expected),
+        "send": lambda: _send(send, expected),
         "work": lambda: _work(work, expected),
+        "share": lambda: _share(work),
         "serve": lambda: _serve(work, expected),
     }[verb]
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -79,10 +56,42 @@ def main(enqueue: Enqueue, send: Send, work: Work) -> None:
         os._exit(0)  # how long a queue takes to shut down is not measured
 
 
+async def by_hundreds(count: int, put: Callable[[], Awaitable[object]]) -> None:
+    """The fastest way of a queue that has no bulk call: a hundred calls at once."""
+    for start in range(0, count, 100):
+        await asyncio.gather(*(put() for _ in range(min(100, count - start))))
+
+
+async def _prepare(prepare: Prepare | None) -> None:
+    if prepare is not None:
+        await prepare()
+    _print(prepared=True)
+
+
 async def _enqueue(enqueue: Enqueue, expected: int) -> None:
     started = time.perf_counter()
     await enqueue(expected)
     _print(seconds=time.perf_counter() - started)
+
+
+async def _each(send: Send, expected: int) -> None:
+    """Times the calls after the first few, which connect."""
+    started = 0.0
+
+    async def moments() -> Moments:
+        nonlocal started
+        for number in range(WARM_UP + expected):
+            if number == WARM_UP:
+                started = time.perf_counter()
+            yield time.monotonic()
+
+    await send(moments())
+    _print(seconds=time.perf_counter() - started)
+
+
+async def _send(send: Send, expected: int) -> None:
+    await send(_moments(expected))
+    _print(sent=expected)
 
 
 async def _moments(expected: int) -> Moments:
@@ -95,7 +104,23 @@ async def _moments(expected: int) -> Moments:
 async def _work(work: Work, expected: int) -> None:
     tally.start(expected)
     await _until_done(work)
-    _print(seconds=tally.seconds, cpu=tally.cpu)
+    _print(seconds=tally.seconds, cpu=tally.cpu, memory=tally.memory())
+
+
+async def _share(work: Work) -> None:
+    """Starts at the first line; ends when there are no more."""
+    # not in a thread: a child that is forked while that holds the lock of stdin never starts
+    lines = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(lines)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+    _print(ready=True)
+    await lines.readline()
+    tally.start(-1)
+    working = asyncio.create_task(_until_done(work))
+    while await lines.readline():
+        _print(hits=tally.look(), moment=time.monotonic())
+        if working.done():
+            working.result()
 
 
 async def _serve(work: Work, expected: int) -> None:

@@ -2,20 +2,13 @@
 
 import asyncio
 
-from common import CONCURRENCY, URL, Moments, main, tally
+from bodies import sync_noop, sync_stamp
+from common import CONCURRENCY, URL, Moments, main
 from huey import SqliteHuey
 
 huey = SqliteHuey(filename=URL.removeprefix("sqlite:///"), results=False)
-
-
-@huey.task()
-def noop() -> None:
-    tally.hit()
-
-
-@huey.task()
-def stamp(sent: float) -> None:
-    tally.stamp(sent)
+noop = huey.task()(sync_noop)
+stamp = huey.task()(sync_stamp)
 
 
 async def enqueue(count: int) -> None:

@@ -1,20 +1,24 @@
 """AsyncTasQ."""
 
-from common import CONCURRENCY, URL, Moments, main, tally
+import bodies
+from common import CONCURRENCY, NAME, URL, Moments, main
 
 from asynctasq import DriverFactory, Worker, dispatch_many, init, task
+from asynctasq.drivers import Migrator
 
-config = init(url=URL)
+if URL.startswith("amqp"):
+    config = init(driver="rabbitmq", rabbitmq_url=URL, rabbitmq_exchange_name=NAME)
+else:
+    config = init(url=URL)
+
+noop = task(bodies.noop)
+stamp = task(bodies.stamp)
 
 
-@task
-async def noop() -> None:
-    tally.hit()
-
-
-@task
-async def stamp(sent: float) -> None:
-    tally.stamp(sent)
+async def prepare() -> None:
+    driver = DriverFactory.create_from_config(config)
+    assert isinstance(driver, Migrator)
+    await driver.migrate()
 
 
 async def enqueue(count: int) -> None:
@@ -32,5 +36,4 @@ async def work() -> None:
     await Worker(driver, concurrency=CONCURRENCY).start()
 
 
-if __name__ == "__main__":
-    main(enqueue, send, work)
+main(enqueue, send, work, prepare)

@@ -1,26 +1,15 @@
 """repid with Redis streams."""
 
-import asyncio
-
-from common import CONCURRENCY, URL, Moments, main, tally
+import bodies
+from common import CONCURRENCY, URL, Moments, by_hundreds, main
 from repid import Repid, Router
 from repid.connections.redis import RedisServer
 
 app = Repid()
 app.servers.register_server("redis", RedisServer(URL), is_default=True)
 router = Router()
-
-
-@router.actor(channel="benchmark")
-async def noop() -> None:
-    tally.hit()
-
-
-@router.actor(channel="benchmark")
-async def stamp(sent: float) -> None:
-    tally.stamp(sent)
-
-
+router.actor(channel="benchmark", name="noop")(bodies.noop)
+router.actor(channel="benchmark", name="stamp")(bodies.stamp)
 app.include_router(router)
 
 
@@ -31,8 +20,7 @@ async def put(topic: str, **payload: object) -> None:
 
 async def enqueue(count: int) -> None:
     async with app.servers.default.connection():
-        for _ in range(0, count, 100):  # it has no bulk call
-            await asyncio.gather(*(put("noop") for _ in range(100)))
+        await by_hundreds(count, lambda: put("noop"))
 
 
 async def send(moments: Moments) -> None:

@@ -1,26 +1,20 @@
 """streaQ."""
 
-from common import CONCURRENCY, URL, Moments, main, tally
+import bodies
+from common import CONCURRENCY, URL, Moments, main
 from streaq import Worker
 
 worker = Worker(redis_url=URL, concurrency=CONCURRENCY)
 NO_RESULT = 0
-
-
-@worker.task(ttl=NO_RESULT)
-async def noop() -> None:
-    tally.hit()
-
-
-@worker.task(ttl=NO_RESULT)
-async def stamp(sent: float) -> None:
-    tally.stamp(sent)
+noop = worker.task(ttl=NO_RESULT)(bodies.noop)
+stamp = worker.task(ttl=NO_RESULT)(bodies.stamp)
 
 
 async def enqueue(count: int) -> None:
     async with worker:
-        for _ in range(0, count, 1000):
-            await worker.enqueue_many([noop.enqueue() for _ in range(1000)])
+        for start in range(0, count, 1000):
+            size = min(1000, count - start)
+            await worker.enqueue_many([noop.enqueue() for _ in range(size)])
 
 
 async def send(moments: Moments) -> None:

@@ -1,0 +1,55 @@
+"""What the tasks of all contenders do, as ``BENCHMARK_TASK`` says.
+
+- ``noop``: nothing
+- ``nap``: wait for 50 ms
+- ``thread``: nothing, but in a function that is not asynchronous
+
+`noop` is for queues that run both kinds of functions, `async_noop` and `sync_noop` are for those
+that run one.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+
+from tally import tally
+
+TASK = os.environ.get("BENCHMARK_TASK", "noop")
+#: Seconds.
+NAP = 0.05
+
+
+async def do_nothing() -> None:
+    tally.hit()
+
+
+async def nap() -> None:
+    await asyncio.sleep(NAP)
+    tally.hit()
+
+
+def do_nothing_in_thread() -> None:
+    tally.hit()
+
+
+def nap_in_thread() -> None:
+    time.sleep(NAP)
+    tally.hit()
+
+
+async def stamp(sent: float) -> None:
+    tally.stamp(sent)
+
+
+def sync_stamp(sent: float) -> None:
+    tally.stamp(sent)
+
+
+noop: Callable[[], Awaitable[None] | None] = {
+    "noop": do_nothing,
+    "nap": nap,
+    "thread": do_nothing_in_thread,
+}[TASK]
+async_noop: Callable[[], Awaitable[None]] = nap if TASK == "nap" else do_nothing
+sync_noop: Callable[[], None] = nap_in_thread if TASK == "nap" else do_nothing_in_thread
