@@ -27,18 +27,30 @@ contract broker="*":
 integration:
     uv run pytest integration -m "not install" --require-brokers
 
+# what production does to every driver, done on purpose; ends with a table
+faults *options:
+    uv run pytest integration/faults --require-brokers -n 4 --dist loadgroup {{options}}
+
+# mixed work with faults at random, on a private server of one driver
+soak driver minutes="10":
+    uv run python -m integration.faults.soak --driver {{driver}} --minutes {{minutes}}
+
 # one package with only what it declares
 isolated name:
-    uv run --isolated --package asynctasq-{{name}} --no-dev --with 'pytest>=8' --with 'anyio>=4.4' --with pytest-timeout python -m pytest packages/asynctasq-{{name}}
+    uv run --isolated --package asynctasq-{{name}} --no-dev --with 'pytest>=8' --with 'anyio>=4.4' --with pytest-timeout --with hypothesis python -m pytest packages/asynctasq-{{name}}
 
 # wheels, installed in clean environments
 build:
     uv run pytest integration/test_install.py
 
+# known vulnerabilities of what users install, by osv.dev; it needs the network
+audit:
+    uv audit --preview-features audit-command --locked --no-dev
+
 # side by side with other queues
 bench broker:
     uv run python -m benchmarks {{broker}}
 
-# all that CI runs, or some groups of it: check demo isolated local containers install pythons readme
+# all that CI runs, or some groups of it: check demo isolated pythons readme
 ci *groups:
     bash .ci/run {{groups}}
