@@ -5,8 +5,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from redis import Redis
+from redis.exceptions import AuthenticationError, RedisError
+
 from integration.application import until
-from integration.brokers import BROKERS
 
 
 class RedisServer:
@@ -30,7 +32,16 @@ class RedisServer:
         self._process = subprocess.Popen(
             [*self._command, *self._options], stdout=subprocess.DEVNULL
         )
-        until(lambda: BROKERS["redis"].answers(self.url), "the server answers")
+        until(self._answers, "the server answers")
+
+    def _answers(self) -> bool:
+        try:
+            with Redis.from_url(self.url) as client:
+                return bool(client.ping())
+        except AuthenticationError:
+            return True  # it is up, and asks for the password of its options
+        except RedisError:
+            return False
 
     def kill(self) -> None:
         """Kill it with -9, if it runs."""
