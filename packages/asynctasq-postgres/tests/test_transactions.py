@@ -167,7 +167,12 @@ async def test_a_synchronous_client(client, called, postgres_url, driver_with, r
 
 
 async def test_django(postgres_url, driver_with, ready, driver, queue) -> None:
-    await asyncio.to_thread(_enqueue_with_django, postgres_url, driver_with(), queue)
+    from django.db import NotSupportedError
+
+    try:
+        await asyncio.to_thread(_enqueue_with_django, postgres_url, driver_with(), queue)
+    except NotSupportedError as error:
+        pytest.skip(str(error))  # Django leaves old servers behind sooner than we do
     assert await ready() == ["1"]
     (found,) = await driver.find(queue, ["1"])
     assert found.body == b"\0body"
