@@ -1,6 +1,7 @@
 """The seam between the engine and its brokers."""
 
 from asynctasq.drivers.abilities import (
+    Control,
     Diagnostics,
     Finding,
     Inspector,
@@ -25,6 +26,7 @@ from asynctasq.drivers.settings import DriverSettings
 
 __all__ = [
     "BaseDriver",
+    "Control",
     "Delivery",
     "Diagnostics",
     "DriverSettings",
