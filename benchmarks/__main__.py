@@ -35,8 +35,7 @@ def main() -> None:
         figures = options.json or Path(folder) / "figures.json"
         for broker in options.brokers:
             report = _measure(broker, options)
-            part = f"{broker} {BACKLOG}" if BACKLOG in options.measures else broker
-            merge(figures, {part: report})
+            merge(figures, {_part(broker, options): report})
         if options.plot is not None:
             draw(figures, options.plot)
 
@@ -55,7 +54,8 @@ def _measure(broker: str, options: argparse.Namespace) -> dict[str, Any]:
         for name, one in samples.items()
     }
     results = Results(contenders, versions, figures, OURS.name)
-    print(f"{broker} · {_today()} · {_machine()} · median of {options.rounds}\n")
+    title = _part(broker, options)
+    print(f"{title} · {_today()} · {_machine()} · median of {options.rounds}\n")
     print(f"{results.tables()}\n", flush=True)
     return {
         "machine": _machine(),
@@ -65,6 +65,16 @@ def _measure(broker: str, options: argparse.Namespace) -> dict[str, Any]:
         "medians": figures,
         "ratios": results.ratios(),
     }
+
+
+def _part(broker: str, options: argparse.Namespace) -> str:
+    """What was measured, in the file of figures; the plot shows those that are a broker alone."""
+    apart = [
+        *([BACKLOG] if BACKLOG in options.measures else []),
+        *([f"{options.tasks} tasks"] if options.tasks else []),
+        *([f"{options.latency:g} ms away"] if options.latency else []),
+    ]
+    return ", ".join([broker, *apart])
 
 
 def _contenders(broker: str, options: argparse.Namespace) -> Sequence[Contender]:
@@ -78,6 +88,7 @@ def _contenders(broker: str, options: argparse.Namespace) -> Sequence[Contender]
 
 def _scale(options: argparse.Namespace) -> Scale:
     scale = QUICK if options.quick else FULL
+    scale = replace(scale, latency=options.latency / 1000)
     return scale if options.tasks is None else replace(scale, tasks=options.tasks)
 
 
@@ -87,6 +98,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="fewer tasks, less to rely on")
     parser.add_argument("--tasks", type=int, metavar="N", help="tasks to drain")
+    parser.add_argument(
+        "--latency", type=float, default=0.0, metavar="MS", help="there and back, through a proxy"
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these contenders, and ours")
     parser.add_argument(
         "--measures",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from benchmarks.environments import Contender
+from benchmarks.processes import processor_seconds
 from benchmarks.scripts import Failed, Load, Running, Scripts
 from benchmarks.servers import fresh_broker
 
@@ -19,17 +20,29 @@ PATIENCE = 180.0
 LONG_PATIENCE = 1800.0
 #: Tasks of 50 ms: at concurrency 100, two seconds at best.
 NAPS = 4000
+#: Tasks of 50 ms in a second that are half of what a hundred at once allow.
+NAP_RATE = 1000
+#: Three seconds of them.
+BUSY_STAMPS = 3 * NAP_RATE
 #: How many tasks wait, at least, while the cost of one is measured.
 BACKLOGS = (5_000, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured: tasks to drain, tasks sent one by one, seconds of idleness."""
+    """How much is measured, and how far from the broker.
+
+    Attributes:
+        tasks: to drain.
+        stamps: sent one by one.
+        idle: seconds of idleness.
+        latency: seconds from a client to the broker and back.
+    """
 
     tasks: int
     stamps: int
     idle: float
+    latency: float = 0.0
 
 
 class Round:
@@ -58,25 +71,38 @@ class Round:
                 self._work(scripts, str(concurrency), Load(concurrency))
 
     def idle(self) -> None:
-        """An idle worker's commands, and how soon it starts a task; then storing one by one."""
+        """An idle worker's cost, and how soon it starts a task; then storing in many calls."""
         with self._fresh() as scripts:
             with scripts.start("serve", self._scale.stamps, Load(concurrency=10)) as serving:
                 serving.read()
-                commands = scripts.broker.count_commands(self._scale.idle, serving.pid)
+                self._watch_idle(scripts, serving.pid)
                 scripts.run("send", self._scale.stamps)
                 delays = serving.read()["delays"]
             each = scripts.run("each", self._tasks // 10)
-        if commands is not None:
-            self._add("idle commands", commands / self._scale.idle)
-        hundredths = quantiles(delays, n=100)
-        self._add("latency p50", median(delays))
-        self._add("latency p95", hundredths[94])
-        self._add("latency p99", hundredths[98])
+            at_once = scripts.run("concurrent", self._tasks)
+        self._add_delays("latency", delays)
         self._add("enqueue each", self._tasks // 10 / each["seconds"])
+        self._add("enqueue concurrent", self._tasks / at_once["seconds"])
 
     def nap(self) -> None:
         """Tasks that wait for 50 ms."""
         self._other("nap", min(NAPS, self._tasks))
+
+    def busy(self) -> None:
+        """How soon a task of 50 ms starts where half of what a worker can run is running."""
+        slow = [one for one in self._samples["nap"] if one < NAP_RATE]
+        if "nap" not in self._contender.tasks or slow:
+            return  # this would be more than half of what it can run
+        with self._fresh() as scripts:
+            load = Load(task="nap", pause=1 / NAP_RATE)
+            with scripts.start("serve", BUSY_STAMPS, load) as serving:
+                serving.read()
+                scripts.run("send", BUSY_STAMPS, load)
+                self._add_delays("busy", serving.read()["delays"])
+
+    def process(self) -> None:
+        """No-op tasks that are run by other processes."""
+        self._other("process", self._tasks // 4)
 
     def thread(self) -> None:
         """No-op tasks that are not asynchronous."""
@@ -99,6 +125,23 @@ class Round:
             few, many = (self._samples[f"{figure} with {rows}"] for rows in BACKLOGS)
             if few and many:
                 self._add(f"{figure} growth", many[-1] / few[-1])
+
+    def _watch_idle(self, scripts: Scripts, worker: int) -> None:
+        broker = scripts.broker
+        before, broker_before = processor_seconds(worker), broker.cpu()
+        commands = broker.count_commands(self._scale.idle, worker)
+        broker_after, after = broker.cpu(), processor_seconds(worker)
+        self._add("idle worker cpu", 1000 * (after - before) / self._scale.idle)
+        if broker_before is not None and broker_after is not None:
+            self._add("idle broker cpu", 1000 * (broker_after - broker_before) / self._scale.idle)
+        if commands is not None:
+            self._add("idle commands", commands / self._scale.idle)
+
+    def _add_delays(self, name: str, delays: Sequence[float]) -> None:
+        hundredths = quantiles(delays, n=100)
+        self._add(f"{name} p50", median(delays))
+        self._add(f"{name} p95", hundredths[94])
+        self._add(f"{name} p99", hundredths[98])
 
     def _other(self, task: str, count: int) -> None:
         if task in self._contender.tasks:
@@ -140,9 +183,10 @@ class Round:
 
     @contextmanager
     def _fresh(self, patience: float = PATIENCE) -> Generator[Scripts, None, None]:
-        with fresh_broker(self._broker, self._contender.leaves) as broker:
-            scripts = Scripts(self._contender, broker, patience)
-            if self._contender.prepares:
+        contender = self._contender
+        with fresh_broker(self._broker, contender.leaves, self._scale.latency) as broker:
+            scripts = Scripts(contender, broker, patience)
+            if contender.prepares:
                 scripts.run("prepare", 0)
             yield scripts
 
@@ -153,6 +197,8 @@ MEASURES: dict[str, Callable[[Round], None]] = {
     "idle": Round.idle,
     "pair": Round.pair,
     "nap": Round.nap,
+    "busy": Round.busy,
     "thread": Round.thread,
+    "process": Round.process,
     "backlog": Round.backlog,
 }

@@ -50,6 +50,11 @@ class Listener:
         )
 
 
+def processor_seconds(process: int) -> float:
+    """What it and its children have used."""
+    return sum(map(_clock, [process, *_children(process)]))
+
+
 def _clock(process: int) -> float:
     try:
         return time.clock_gettime((~process << 3) | 2)  # how Linux numbers such clocks

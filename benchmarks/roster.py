@@ -9,6 +9,7 @@ OURS = Contender(
     "asynctasq",
     "ours.py",
     "at least once",
+    tasks=("nap", "thread", "process"),
     leaves=Leaves(queues=("/queue/default", "/dead/default", *LEVELS), exchanges=("/due", *LEVELS)),
 )
 OURS_IN_TABLES = replace(OURS, prepares=True)
@@ -28,9 +29,16 @@ CONTENDERS = {
             ("repid", "redis", *UNDECLARED, *FAST),
         ),
         Contender(
-            "taskiq",
+            "taskiq, streams",
             "taskiq_streams.py",
-            "at least once (streams)",
+            "at least once",
+            ("taskiq", "taskiq-redis", *FAST),
+            slowness=2,
+        ),
+        Contender(
+            "taskiq, list",
+            "taskiq_list.py",
+            "at most once",
             ("taskiq", "taskiq-redis", *FAST),
             slowness=2,
         ),
@@ -51,6 +59,23 @@ CONTENDERS = {
         Contender("streaq", "streaq_redis.py", "at least once", ("streaq", *FAST), slowness=10),
         Contender(
             "arq", "arq_redis.py", "at least once", ("arq", *FAST), slowness=10, tasks=("nap",)
+        ),
+        Contender(
+            "celery",
+            "celery_any.py",
+            "at least once with acks_late, as here, after an hour; prefork with -c 2",
+            ("celery", "redis", *FAST),
+            slowness=10,
+            tasks=("nap",),
+        ),
+        Contender("huey", "huey_redis.py", "at most once", ("huey", "redis", *FAST), slowness=4),
+        Contender(
+            "rq",
+            "rq_redis.py",
+            "a dead worker's task counts as failed; one after the other",
+            ("rq", *FAST),
+            slowness=10,
+            tasks=(),
         ),
     ],
     "rabbitmq": [
@@ -87,9 +112,9 @@ CONTENDERS = {
         ),
         Contender(
             "celery",
-            "celery_rabbitmq.py",
+            "celery_any.py",
             "at least once with acks_late, as here; classic queue; prefork with -c 2",
-            ("celery", "uvloop"),
+            ("celery", "redis", *FAST),
             slowness=2,
             tasks=("nap",),
             leaves=Leaves(exchanges=("",)),

@@ -20,10 +20,17 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a worker may run at once, and what its tasks do: see ``contenders/bodies.py``."""
+    """What a worker has to do.
+
+    Attributes:
+        concurrency: what it may run at once.
+        task: what its tasks do; see ``contenders/bodies.py``.
+        pause: seconds between two tasks that are sent one by one.
+    """
 
     concurrency: int = 100
     task: str = "noop"
+    pause: float = 0.015
 
 
 class Running:
@@ -108,6 +115,7 @@ class Scripts:
             "BENCHMARK_NAME": self.broker.name,
             "BENCHMARK_CONCURRENCY": str(load.concurrency),
             "BENCHMARK_TASK": load.task,
+            "BENCHMARK_PAUSE": str(load.pause),
         }
         pipe = subprocess.PIPE
         return subprocess.Popen(

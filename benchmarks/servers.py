@@ -5,12 +5,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 import redis
 
+from benchmarks.distance import far_url
 from benchmarks.environments import Leaves
 from benchmarks.mysql import MySQLServer
 from benchmarks.postgres import PostgresServer
@@ -96,13 +97,19 @@ class RedisServer:
 
 
 @contextmanager
-def fresh_broker(kind: str, leaves: Leaves) -> Generator[Broker, None, None]:
-    """A new broker, for one contender, who `leaves` these queues, and one measurement."""
+def fresh_broker(kind: str, leaves: Leaves, latency: float) -> Generator[Broker, None, None]:
+    """A new broker, for one contender, who `leaves` these queues, and one measurement.
+
+    Its clients are `latency` seconds away, there and back.
+    """
     with tempfile.TemporaryDirectory() as folder:
         server = _BROKERS[kind](folder, leaves)
+        near = server.url
         try:
-            yield server
+            with far_url(near, latency) if latency else nullcontext(near) as server.url:
+                yield server
         finally:
+            server.url = near
             server.close()
 
 

@@ -35,12 +35,14 @@ class Column:
 
 THROUGHPUT = (
     Column("enqueue each", "enqueue one by one, tasks/s", more_is_better=True),
+    Column("enqueue concurrent", "by 100 calls at once, tasks/s", more_is_better=True),
     Column("enqueue", "bulk enqueue, tasks/s", more_is_better=True),
     Column("drain 100", "drain at concurrency 100, tasks/s", more_is_better=True),
     Column("drain 10", "drain at 10, tasks/s", more_is_better=True),
     Column("drain by two", "drain by two processes, tasks/s", more_is_better=True),
     Column("nap", "tasks of 50 ms, tasks/s", more_is_better=True),
     Column("thread", "in threads, tasks/s", more_is_better=True),
+    Column("process", "in processes, tasks/s", more_is_better=True),
 )
 COST = (
     Column("worker cpu 100", "worker CPU, µs/task"),
@@ -50,6 +52,13 @@ COST = (
     Column("latency p95", "95th percentile ms", pattern="{:.2f}"),
     Column("latency p99", "99th percentile ms", pattern="{:.2f}"),
     Column("idle commands", "idle commands/s", pattern="{:.1f}"),
+    Column("idle worker cpu", "idle worker CPU, ms/s", pattern="{:.2f}"),
+    Column("idle broker cpu", "idle broker CPU, ms/s", pattern="{:.2f}"),
+)
+BUSY = (
+    Column("busy p50", "enqueue to start at half load, median ms", pattern="{:.2f}"),
+    Column("busy p95", "95th percentile ms", pattern="{:.2f}"),
+    Column("busy p99", "99th percentile ms", pattern="{:.2f}"),
 )
 BACKLOG = (
     Column("drain with 5000", "drain with 5,000 waiting, tasks/s", more_is_better=True),
@@ -60,9 +69,9 @@ BACKLOG = (
     Column("broker cpu with 5000", "broker CPU with 5,000, µs/task"),
     Column("broker cpu with 1000000", "with 1,000,000, µs/task"),
 )
-TABLES = (THROUGHPUT, COST, BACKLOG)
+TABLES = (THROUGHPUT, COST, BUSY, BACKLOG)
 #: What the plot shows.
-HIGHLIGHTS = (THROUGHPUT[1], THROUGHPUT[2], COST[0], COST[3])
+HIGHLIGHTS = (THROUGHPUT[2], THROUGHPUT[3], COST[0], COST[3])
 
 
 @dataclass(frozen=True, slots=True)

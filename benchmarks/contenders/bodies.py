@@ -3,6 +3,7 @@
 - ``noop``: nothing
 - ``nap``: wait for 50 ms
 - ``thread``: nothing, but in a function that is not asynchronous
+- ``process``: the same, in another process, which cannot count it
 
 `noop` is for queues that run both kinds of functions, `async_noop` and `sync_noop` are for those
 that run one.
@@ -38,18 +39,27 @@ def nap_in_thread() -> None:
     tally.hit()
 
 
+def do_nothing_in_process() -> None:
+    pass
+
+
 async def stamp(sent: float) -> None:
     tally.stamp(sent)
+    if TASK == "nap":
+        await asyncio.sleep(NAP)
 
 
 def sync_stamp(sent: float) -> None:
     tally.stamp(sent)
+    if TASK == "nap":
+        time.sleep(NAP)
 
 
 noop: Callable[[], Awaitable[None] | None] = {
     "noop": do_nothing,
     "nap": nap,
     "thread": do_nothing_in_thread,
+    "process": do_nothing_in_process,
 }[TASK]
 async_noop: Callable[[], Awaitable[None]] = nap if TASK == "nap" else do_nothing
 sync_noop: Callable[[], None] = nap_in_thread if TASK == "nap" else do_nothing_in_thread

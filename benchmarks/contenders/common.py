@@ -3,9 +3,10 @@
 - ``prepare``: create the tables, for a queue that does not do so by itself
 - ``enqueue``: store so many no-op tasks the fastest way the queue has
 - ``each``: store so many tasks one by one
+- ``concurrent``: store so many no-op tasks by a hundred calls at once, where it has such
 - ``work``: run so many of them in one worker
 - ``share``: run them as one of several workers, and say how many whenever a line is read
-- ``serve``: run an idle worker, then the tasks of ``send``
+- ``serve``: run a worker that is idle, until it has run the tasks of ``send``
 - ``send``: dispatch so many tasks at intervals, each of which says how soon it was started
 
 Each prints its figures as lines of JSON.
@@ -28,23 +29,34 @@ NAME = os.environ["BENCHMARK_NAME"]
 CONCURRENCY = int(os.environ.get("BENCHMARK_CONCURRENCY", "100"))
 #: Seconds for a worker to be through with its start.
 SETTLE = 1.5
-PAUSE = 0.015
+#: Seconds between two tasks of ``send``.
+PAUSE = float(os.environ.get("BENCHMARK_PAUSE", "0.015"))
 
 Enqueue = Callable[[int], Awaitable[None]]
 Moments = AsyncIterator[float]
 Send = Callable[[Moments], Awaitable[None]]
 Work = Callable[[], Awaitable[None]]
-Prepare = Callable[[], Awaitable[object]]
+Prepare = Put = Callable[[], Awaitable[object]]
 
 
-def main(enqueue: Enqueue, send: Send, work: Work, prepare: Prepare | None = None) -> None:
-    """Do what the command line says, on uvloop where it is installed."""
+def main(
+    enqueue: Enqueue,
+    send: Send,
+    work: Work,
+    prepare: Prepare | None = None,
+    put: Put | None = None,
+) -> None:
+    """Do what the command line says, on uvloop where it is installed.
+
+    `put` stores one no-op task, for a queue whose `enqueue` does so with fewer calls than tasks.
+    """
     logging.disable(logging.INFO)
     verb, expected = sys.argv[1], int(sys.argv[2])
     run = {
         "prepare": lambda: _prepare(prepare),
         "enqueue": lambda: _enqueue(enqueue, expected),
         "each": lambda: _each(send, expected),
+        "concurrent": lambda: _concurrent(enqueue, put, expected),
         "send": lambda: _send(send, expected),
         "work": lambda: _work(work, expected),
         "share": lambda: _share(work),
@@ -74,6 +86,16 @@ async def _enqueue(enqueue: Enqueue, expected: int) -> None:
     _print(seconds=time.perf_counter() - started)
 
 
+async def _concurrent(enqueue: Enqueue, put: Put | None, expected: int) -> None:
+    if put is None:  # its fastest way is this, or it has no calls at once
+        await _enqueue(enqueue, expected)
+        return
+    await put()  # connects
+    started = time.perf_counter()
+    await by_hundreds(expected, put)
+    _print(seconds=time.perf_counter() - started)
+
+
 async def _each(send: Send, expected: int) -> None:
     """Times the calls after the first few, which connect."""
     started = 0.0
@@ -96,9 +118,11 @@ async def _send(send: Send, expected: int) -> None:
 
 async def _moments(expected: int) -> Moments:
     """When each task of ``send`` is dispatched."""
+    due = time.monotonic()
     for _ in range(expected):
         yield time.monotonic()
-        await asyncio.sleep(PAUSE)
+        due += PAUSE
+        await asyncio.sleep(due - time.monotonic())
 
 
 async def _work(work: Work, expected: int) -> None:

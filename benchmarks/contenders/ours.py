@@ -2,17 +2,29 @@
 
 import bodies
 from common import CONCURRENCY, NAME, URL, Moments, main
+from tally import tally
 
 from asynctasq import DriverFactory, Worker, dispatch_many, init, task
 from asynctasq.drivers import Migrator
+from asynctasq.events import Event, TaskSucceeded
 
 if URL.startswith("amqp"):
     config = init(driver="rabbitmq", rabbitmq_url=URL, rabbitmq_exchange_name=NAME)
 else:
     config = init(url=URL)
 
-noop = task(bodies.noop)
+IN_PROCESS = bodies.TASK == "process"
+
+noop = task(bodies.noop, process=IN_PROCESS)
 stamp = task(bodies.stamp)
+
+
+class Counter:
+    """Counts what other processes ran."""
+
+    async def emit(self, event: Event) -> None:
+        if isinstance(event, TaskSucceeded):
+            tally.hit()
 
 
 async def prepare() -> None:
@@ -26,6 +38,10 @@ async def enqueue(count: int) -> None:
         await dispatch_many([noop() for _ in range(min(1000, count - start))])
 
 
+async def put() -> None:
+    await noop().dispatch()
+
+
 async def send(moments: Moments) -> None:
     async for sent in moments:
         await stamp(sent).dispatch()
@@ -33,7 +49,8 @@ async def send(moments: Moments) -> None:
 
 async def work() -> None:
     driver = DriverFactory.create_from_config(config)
-    await Worker(driver, concurrency=CONCURRENCY).start()
+    emitters = [Counter()] if IN_PROCESS else []
+    await Worker(driver, concurrency=CONCURRENCY, emitters=emitters).start()
 
 
-main(enqueue, send, work, prepare)
+main(enqueue, send, work, prepare, put)

@@ -22,6 +22,10 @@ async def enqueue(count: int) -> None:
             await noop.batch_defer_async(*({} for _ in range(min(1000, count - start))))
 
 
+async def put() -> None:
+    await noop.defer_async()
+
+
 async def send(moments: Moments) -> None:
     async with app.open_async():
         async for sent in moments:
@@ -35,4 +39,4 @@ async def work() -> None:
         )
 
 
-main(enqueue, send, work, prepare)
+main(enqueue, send, work, prepare, put)

@@ -17,6 +17,10 @@ async def enqueue(count: int) -> None:
             await worker.enqueue_many([noop.enqueue() for _ in range(size)])
 
 
+async def put() -> None:
+    await noop.enqueue()
+
+
 async def send(moments: Moments) -> None:
     async with worker:
         async for sent in moments:
@@ -27,4 +31,4 @@ async def work() -> None:
     await worker.run_async()
 
 
-main(enqueue, send, work)
+main(enqueue, send, work, put=put)

@@ -1,4 +1,4 @@
-"""Celery with RabbitMQ and its prefork pool: two processes, whatever the concurrency."""
+"""Celery with its prefork pool: two processes, whatever the concurrency, and the broker."""
 
 import asyncio
 import os
