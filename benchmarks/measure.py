@@ -134,7 +134,7 @@ class Round:
         self._add("idle worker cpu", 1000 * (after - before) / self._scale.idle)
         if broker_before is not None and broker_after is not None:
             self._add("idle broker cpu", 1000 * (broker_after - broker_before) / self._scale.idle)
-        if commands is not None:
+        if commands is not None and not self._scale.latency:  # else the proxy's are not seen
             self._add("idle commands", commands / self._scale.idle)
 
     def _add_delays(self, name: str, delays: Sequence[float]) -> None:

@@ -13,6 +13,7 @@ import rich_click as click
 
 from asynctasq.errors import AsyncTasQError, ConfigError
 from asynctasq_cli import options
+from asynctasq_cli.bench import bench
 from asynctasq_cli.dead import dead
 from asynctasq_cli.demo import demo
 from asynctasq_cli.doctor import doctor
@@ -31,7 +32,7 @@ def cli(debug: bool) -> None:
     """An async-first distributed task queue."""
 
 
-for command in (worker, demo, queues, dead, doctor, migrate):
+for command in (worker, demo, queues, dead, doctor, migrate, bench):
     cli.add_command(command)
 
 click.rich_click.OPTION_GROUPS = {
@@ -41,6 +42,7 @@ click.rich_click.OPTION_GROUPS = {
         "queues",
         "doctor",
         "migrate",
+        "bench",
         *(f"dead {name}" for name in dead.commands),
     )
 }
