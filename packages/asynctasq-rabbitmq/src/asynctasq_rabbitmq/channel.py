@@ -1,8 +1,7 @@
-"""A channel: calls in order, and what the broker sends unasked."""
+"""A channel: calls and their replies, and what the broker sends unasked."""
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from pamqp import commands
@@ -27,6 +26,7 @@ _CONFIRMED = b"\x00\x3c\x00\x50"
 _REFUSED = b"\x00\x3c\x00\x78"
 
 Reply = TypeVar("Reply", bound=Frame)
+Answer = asyncio.Future[object]
 
 
 class Transport(Protocol):
@@ -68,7 +68,7 @@ class Channel:
         self.on_confirm: Callable[[int, bool, bool], None] = _ignore
         self.on_cancel: Callable[[str], None] = _ignore
         self.on_closed: Callable[[ChannelClosed | LinkLost], None] = _ignore
-        self._calls: deque[asyncio.Future[object]] = deque()
+        self._calls: list[tuple[Sequence[str], Answer]] = []
         self._receive: Callable[[Content], None] = _ignore
         self._missing = 0
         self._parts: list[bytes] = []
@@ -90,20 +90,19 @@ class Channel:
         Raises `ChannelClosed` when the broker refuses it, `LinkLost` when there is no answer.
         """
         answer = await self.answer(self.send(frame))
-        if not isinstance(answer, reply):
-            raise ChannelClosed(505, f"unexpected answer {type(answer).__name__}")
+        assert isinstance(answer, reply), answer
         return answer
 
-    def send(self, frame: Frame) -> asyncio.Future[object]:
+    def send(self, frame: Frame) -> Answer:
         """Send a method now, and return what `answer` waits for."""
         self.write(marshal(frame, self.number))
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        future: Answer = asyncio.get_running_loop().create_future()
         # nobody may be waiting any more when it fails
         future.add_done_callback(lambda one: one.cancelled() or one.exception())
-        self._calls.append(future)
+        self._calls.append((frame.valid_responses, future))
         return future
 
-    async def answer(self, future: asyncio.Future[object]) -> object:
+    async def answer(self, future: Answer) -> object:
         """What the broker answers, within seconds; else the connection is ended."""
         try:
             async with asyncio.timeout(CALL_LIMIT):
@@ -167,7 +166,7 @@ class Channel:
     def _method(self, frame: object) -> None:
         if isinstance(frame, commands.Basic.GetOk):
             tag = frame.delivery_tag or 0
-            self._receive = lambda content: self._answered((tag, content))
+            self._receive = lambda content: self._answered(frame.name, (tag, content))
         elif isinstance(frame, commands.Basic.Return):
             exchange, key = frame.exchange or "", frame.routing_key or ""
             self._receive = lambda content: self.on_return(exchange, key, content)
@@ -178,26 +177,29 @@ class Channel:
             self.transport.forget(self.number)
             self._end(ChannelClosed(frame.reply_code or 0, frame.reply_text or ""))
         else:
-            self._answered(frame)
+            self._answered(getattr(frame, "name", ""), frame)
 
-    def _answered(self, answer: object) -> None:
-        if self._calls:
-            future = self._calls.popleft()
-            if not future.done():
-                future.set_result(answer)
+    def _answered(self, name: str, answer: object) -> None:
+        """Give a reply to the first call that it fits.
 
-    def _end(
-        self, reason: ChannelClosed | LinkLost, keep: asyncio.Future[object] | None = None
-    ) -> None:
+        Not to the first of all: a quorum queue answers basic.consume and basic.cancel by way of
+        the channel's mailbox, where calls that were sent later may have been before it.
+        """
+        for number, (replies, future) in enumerate(self._calls):
+            if name in replies:
+                del self._calls[number]
+                if not future.done():
+                    future.set_result(answer)
+                return
+
+    def _end(self, reason: ChannelClosed | LinkLost, keep: Answer | None = None) -> None:
         if self.closed is None:
             self.closed = reason
             self.on_closed(reason)
-        calls = list(self._calls)
-        self._calls.clear()
-        for future in calls:
-            if future is keep:
-                self._calls.append(future)
-            elif not future.done():
+        calls = self._calls
+        self._calls = [call for call in calls if call[1] is keep]
+        for _, future in calls:
+            if future is not keep and not future.done():
                 future.set_exception(reason)
 
 
