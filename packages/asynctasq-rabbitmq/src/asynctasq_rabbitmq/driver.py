@@ -36,6 +36,7 @@ class RabbitMQDriver(RabbitMQInspector, BaseDriver):
         unique_ids=False,
         late_settle=False,
         leases_outlive_connections=False,
+        exact_attempts=False,
         inspects=frozenset({State.DEAD}),
     )
 

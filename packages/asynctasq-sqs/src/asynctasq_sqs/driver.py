@@ -41,6 +41,7 @@ class SQSDriver(SessionDriver[Session], SQSInspector):
         lease_step=1.0,
         unique_ids=False,
         late_settle=False,
+        exact_attempts=False,
         inspects=frozenset({State.DEAD}),
         exact_counts=False,
         full_fetch=TEN,

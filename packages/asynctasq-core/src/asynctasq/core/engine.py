@@ -22,7 +22,7 @@ from asynctasq.core.lease_keeper import LeaseKeeper
 from asynctasq.core.process_child import Setup
 from asynctasq.core.process_pool import ProcessPool
 from asynctasq.core.runners import Runners
-from asynctasq.core.seclusion import Seclusion
+from asynctasq.core.seclusion import CHANCES_IF_INEXACT, Seclusion
 from asynctasq.core.settler import Settler
 from asynctasq.core.shutdown import Shutdown
 from asynctasq.core.slots import Slots
@@ -87,7 +87,12 @@ class Engine:
         self._settler = Settler(
             driver, most=max(UNSETTLED, 2 * plan.concurrency), on_settled=self._settled
         )
-        self._seclusion = Seclusion(self._slots, self._settler.flush)
+        self._seclusion = Seclusion(
+            self._slots,
+            hold=lambda: self._fetcher.interrupt(),
+            flush=self._settler.flush,
+            chances=1 if driver.limits.exact_attempts else CHANCES_IF_INEXACT,
+        )
         self._runners = Runners(_make_pool(plan, Setup.of(driver, config, serializer)))
         self._events = EventStream(plan.emitters)
         self._heartbeat = Heartbeat(
@@ -237,10 +242,13 @@ class Engine:
                 attempt.cancel(Stop.LEASE_LOST)
 
     async def _capacity(self) -> int:
-        while self._settler.congested or self._seclusion.closed:
+        while True:
+            room = await self._slots.room(full=self._driver.limits.full_fetch)
+            if not room or self._shutdown.requested.is_set():
+                return 0
+            if not self._settler.congested and not self._seclusion.closed:
+                return room
             await self._slots.change()
-        room = await self._slots.room(full=self._driver.limits.full_fetch)
-        return 0 if self._shutdown.requested.is_set() else room
 
     async def _is_finished(self) -> bool:
         if not self._plan.burst or len(self._slots):

@@ -107,7 +107,7 @@ class Executor:
 
     async def _last_chance(self, attempt: Attempt, call: Call) -> Settlement | None:
         """Run once more alone what had no attempt to itself; it was not judged by any outcome."""
-        if call.max_attempts == 1 or attempt.delivery.attempt > call.max_attempts + 1:
+        if call.max_attempts == 1 or attempt.delivery.attempt > self._last_attempt(call):
             return await self._give_up(attempt, call, _workers_died(attempt, call))
         with self._seclusion.claimed() as mine:
             if not mine:
@@ -120,6 +120,9 @@ class Executor:
                 return await self._give_up(attempt, call, _workers_died(attempt, call))
             with self._seclusion.limited():
                 return await self._perform(attempt, call)
+
+    def _last_attempt(self, call: Call) -> int:
+        return call.max_attempts + self._seclusion.chances
 
     async def _perform(self, attempt: Attempt, call: Call) -> Settlement | None:
         started = time.perf_counter()

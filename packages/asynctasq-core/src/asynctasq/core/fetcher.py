@@ -64,6 +64,8 @@ class Fetcher:
         self._take = take
         self._finished = finished
         self._backoff = Backoff()
+        self._under_way: asyncio.Timeout | None = None
+        self._idle = asyncio.Event()
 
     async def run(self) -> None:
         """Fetch, and hand over what comes."""
@@ -75,12 +77,18 @@ class Fetcher:
             if not deliveries and not self._backoff and await self._finished():
                 return
 
+    async def interrupt(self) -> None:
+        """End the fetch that is under way, if any; what it had taken comes back.
+
+        The next one begins when there is capacity.
+        """
+        if self._under_way is not None:
+            self._under_way.reschedule(asyncio.get_running_loop().time())
+            await self._idle.wait()
+
     async def _fetch(self, limit: int) -> Sequence[Delivery]:
-        queues = self._order.current()
         try:
-            deliveries = await self._driver.dequeue(
-                queues, limit=limit, lease=self._lease, wait=self._wait
-            )
+            deliveries = await self._dequeue(limit)
         except BrokerUnavailable as error:
             if not self._backoff:
                 logger.warning("the broker is away, trying again until it is back: %s", error)
@@ -91,3 +99,19 @@ class Fetcher:
             self._backoff.reset()
         self._order.fetched(deliveries, limit)
         return deliveries
+
+    async def _dequeue(self, limit: int) -> Sequence[Delivery]:
+        self._idle.clear()
+        under_way = self._under_way = asyncio.timeout(None)
+        try:
+            async with under_way:
+                return await self._driver.dequeue(
+                    self._order.current(), limit=limit, lease=self._lease, wait=self._wait
+                )
+        except TimeoutError:
+            if under_way.expired():  # interrupted
+                return ()
+            raise
+        finally:
+            self._under_way = None
+            self._idle.set()

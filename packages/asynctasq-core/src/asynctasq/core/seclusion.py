@@ -14,6 +14,9 @@ from asynctasq.core.slots import Slots
 PATIENCE = 30.0
 #: Seconds after which the worker takes other tasks again, while it still runs.
 LONG_ENOUGH = 30.0
+#: Chances where a broker also counts deliveries that nothing began with: a message that only lay
+#: beside the one that killed its worker is unlikely to do so every time.
+CHANCES_IF_INEXACT = 4
 #: Seconds before a message is delivered again that could not be secluded beside another.
 AGAIN = 1.0
 
@@ -23,11 +26,22 @@ class Seclusion:
 
     Args:
         slots: where the others are.
+        hold: awaited until no more messages come.
         flush: awaited until the outcomes of what ended are stored.
+        chances: how often a message may be the one that is secluded.
     """
 
-    def __init__(self, slots: Slots, flush: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        slots: Slots,
+        *,
+        hold: Callable[[], Awaitable[None]],
+        flush: Callable[[], Awaitable[None]],
+        chances: int,
+    ) -> None:
+        self.chances = chances
         self._slots = slots
+        self._hold = hold
         self._flush = flush
         self._taken = False
         #: Nothing else may begin.
@@ -62,6 +76,7 @@ class Seclusion:
         """Wait until nothing else runs, nor waits to be stored; False if that takes too long."""
         try:
             async with asyncio.timeout(PATIENCE):
+                await self._hold()
                 while len(self._slots) > 1:
                     await self._slots.change()
                 await self._flush()

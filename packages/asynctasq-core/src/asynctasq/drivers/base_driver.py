@@ -87,6 +87,8 @@ class Limits:
         unique_ids: a message whose id is stored already is not stored again.
         reports_lost_leases: `settle` and `extend` tell which leases were lost.
         release_keeps_attempt: RELEASE takes the attempt back.
+        exact_attempts: only what a `dequeue` returned counts as an attempt; otherwise also what
+            a process had got from the broker when it died.
         late_settle: a lease that ran out is good until the message is delivered again;
             otherwise it is lost when it runs out.
         leases_outlive_connections: what is held stays held until its lease ends, also when
@@ -106,6 +108,7 @@ class Limits:
     unique_ids: bool = True
     reports_lost_leases: bool = True
     release_keeps_attempt: bool = True
+    exact_attempts: bool = True
     late_settle: bool = True
     leases_outlive_connections: bool = True
     inspects: frozenset[State] = frozenset(State)
