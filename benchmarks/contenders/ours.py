@@ -53,4 +53,5 @@ async def work() -> None:
     await Worker(driver, concurrency=CONCURRENCY, emitters=emitters).start()
 
 
-main(enqueue, send, work, prepare, put)
+if __name__ == "__main__":  # not in the processes of the pool, which import this file
+    main(enqueue, send, work, prepare, put)
