@@ -67,7 +67,10 @@ def test_unknown_ids_change_nothing(shell) -> None:
         ["dead", "requeue", known, "nobody"], ["dead", "requeue"], ["dead", "list", "--json"]
     )
     assert (unknown.returncode, unknown.stderr) == (1, "error: not among the dead: nobody\n")
-    assert (neither.returncode, neither.stderr) == (2, "error: name the ids, or say --all\n")
+    assert (neither.returncode, neither.stderr) == (
+        2,
+        "error: name the ids, give a filter such as --name, or say --all\n",
+    )
     assert [row["id"] for row in json.loads(left.stdout)] == [known]
 
 

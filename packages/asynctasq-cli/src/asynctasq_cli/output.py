@@ -20,12 +20,26 @@ def print_rows(
     elif not rows:
         click.echo(empty)
     else:
-        table = Table(title=title or None, title_justify="left")
-        for key, value in rows[0].items():
-            table.add_column(key, justify="right" if isinstance(value, (int, float)) else "left")
-        for row in rows:
-            table.add_row(*(Text(printable(value)) for value in row.values()))
-        console().print(table)
+        console().print(table_of(rows, title=title))
+
+
+def table_of(rows: Sequence[dict[str, Any]], *, title: str = "") -> Table:
+    """Objects as a table with a column for each key; there is at least one object."""
+    table = Table(title=title or None, title_justify="left")
+    for key, value in rows[0].items():
+        table.add_column(key, justify="right" if isinstance(value, (int, float)) else "left")
+    for row in rows:
+        table.add_row(*(Text(printable(value)) for value in row.values()))
+    return table
+
+
+def print_details(details: dict[str, Any], *, as_json: bool) -> None:
+    """Print one object: as JSON, or a line for each of its keys."""
+    if as_json:
+        print_json(details)
+    else:
+        for name, value in details.items():
+            click.echo(f"{name + ':':<16}{printable(value)}")
 
 
 def print_json(value: object) -> None:
