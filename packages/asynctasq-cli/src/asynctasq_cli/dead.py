@@ -46,7 +46,7 @@ def list_dead(limit: int, as_json: bool, **options: Any) -> None:
     """
     filters = take_filters(options)
     config = make_config(options)
-    messages = with_view(config, lambda view: matching(view, filters, limit))
+    messages = with_view(config, lambda view: matching(view, filters, limit=limit))
     rows = [_summary(config, message) for message in messages]
     print_rows(rows, as_json=as_json, empty="nothing is dead")
 
@@ -131,7 +131,7 @@ def _put_right(options: dict[str, Any], action: _Action) -> None:
     config = make_config(options)
 
     async def work(view: View) -> list[str] | list[StoredMessage]:
-        chosen = await choose(view, ids, filters)
+        chosen = await choose(view, ids, filters, bodies=dry)
         return chosen if dry else await _change(view, chosen, action)
 
     _report(config, with_view(config, work), action.done, as_json)

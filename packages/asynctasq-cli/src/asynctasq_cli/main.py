@@ -85,7 +85,7 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, click.NoSuchOption):
         return options.unknown_option(error.option_name) or error.format_message(), 2
     if isinstance(error, click.ClickException):
-        return error.format_message(), error.exit_code
+        return " ".join(error.format_message().split()), error.exit_code
     if isinstance(error, AsyncTasQError):
         return str(error), 2 if isinstance(error, ConfigError) else 1
     return f"{type(error).__name__}: {error} (--debug shows where)", 1

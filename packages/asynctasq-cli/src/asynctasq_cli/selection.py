@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import rich_click as click
@@ -77,28 +77,34 @@ def check_choice(ids: Sequence[str], filters: Filters, everything: bool) -> None
         raise click.UsageError("name the ids, give a filter such as --name, or say --all")
 
 
-async def choose(view: View, ids: Sequence[str], filters: Filters) -> list[StoredMessage]:
+async def choose(
+    view: View, ids: Sequence[str], filters: Filters, *, bodies: bool
+) -> list[StoredMessage]:
     """The dead messages that are meant, all of them before any is touched.
 
     So what dies again or anew meanwhile is not among them. An id that is not dead is an error.
+    Without `bodies` those are empty, as there may be very many.
     """
     if ids:
         return await find_dead(view, list(dict.fromkeys(ids)), filters.queue)
-    return await matching(view, filters)
+    return await matching(view, filters, bodies=bodies)
 
 
-async def matching(view: View, filters: Filters, limit: int | None = None) -> list[StoredMessage]:
+async def matching(
+    view: View, filters: Filters, *, limit: int | None = None, bodies: bool = True
+) -> list[StoredMessage]:
     """The dead messages that pass, the latest first, and no more than `limit` of them."""
     found: list[StoredMessage] = []
+    wanted = limit if filters == Filters(queue=filters.queue) else None
     for queue in await view.names(filters.queue):
-        left = limit
-        async with aclosing(view.messages(queue, State.DEAD)) as messages:
+        async with aclosing(view.messages(queue, State.DEAD, wanted=wanted)) as messages:
+            here: list[StoredMessage] = []
             async for message in messages:
-                if left == 0:
-                    break
                 if filters.match(view.config, message):
-                    found.append(message)
-                    left = None if left is None else left - 1
+                    here.append(message if bodies else replace(message, body=b""))
+                if len(here) == limit:
+                    break
+        found += here
     found.sort(key=lambda message: message.seconds)
     return found[:limit]
 

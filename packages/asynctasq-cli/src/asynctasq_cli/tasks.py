@@ -75,7 +75,8 @@ async def _page(
     _check_shows(view, state)
     limit, skip, name = options["limit"], options["offset"], options["name"]
     found: list[StoredMessage] = []
-    async with aclosing(_all(view, options["queue"], state)) as messages:
+    wanted = limit + skip if name is None else None
+    async with aclosing(_all(view, options["queue"], state, wanted)) as messages:
         async for message in messages:
             if name is not None and task_in(view.config, message) != name:
                 continue
@@ -89,12 +90,12 @@ async def _page(
 
 
 async def _all(
-    view: View, queue: str | None, state: State | None
+    view: View, queue: str | None, state: State | None, wanted: int | None
 ) -> AsyncGenerator[StoredMessage, None]:
     states = [one for one in _ORDER if view.shows(one)] if state is None else [state]
     for name in await view.names(queue):
         for one in states:
-            async with aclosing(view.messages(name, one)) as messages:
+            async with aclosing(view.messages(name, one, wanted=wanted)) as messages:
                 async for message in messages:
                     yield message
 

@@ -43,16 +43,23 @@ class View:
             return [queue]
         return [stats.queue for stats in await chosen_queues(self.inspector, None)]
 
-    async def messages(self, queue: str, state: State) -> AsyncGenerator[StoredMessage, None]:
-        """All messages of one state, each once, though others come while we look."""
+    async def messages(
+        self, queue: str, state: State, *, wanted: int | None = None
+    ) -> AsyncGenerator[StoredMessage, None]:
+        """All messages of one state, each once, though others come while we look.
+
+        Args:
+            wanted: how many will be taken, where that is known: bodies may be large.
+        """
         seen: set[str] = set()
-        offset = 0
-        while page := await self.inspector.browse(queue, state, limit=self.page, offset=offset):
-            for message in page:
-                if message.id not in seen:
-                    seen.add(message.id)
-                    yield message
-            if self.whole and len(page) < self.page:
+        offset, size = 0, min(self.page, wanted or self.page)
+        while page := await self.inspector.browse(queue, state, limit=size, offset=offset):
+            new = [message for message in page if message.id not in seen]
+            for message in new:
+                seen.add(message.id)
+                yield message
+            # what died since the last look has moved others to this page: they are not new
+            if len(page) < size and (self.whole or not new):
                 break
             offset += len(page)
 
