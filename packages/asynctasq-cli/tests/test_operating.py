@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -226,6 +228,23 @@ def test_watching_shows_the_change_until_it_is_interrupted(shell) -> None:
         process.send_signal(signal.SIGINT)
         process.stdout.read()
         assert process.wait(30) == 130
+
+
+def test_watching_on_a_terminal_draws_over_itself(shell) -> None:
+    shell.produce(["hello", "x"])
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asynctasq", "queues", "--watch", "0.1"],
+        cwd=shell.folder, env={**shell.environment, "TERM": "xterm"}, stdout=theirs,
+    )  # fmt: skip
+    seen = ""
+    while not seen.count("default") > 2:
+        seen += os.read(ours, 4096).decode(errors="replace")
+    assert "\x1b[1A" in seen  # up again, to draw anew
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    os.close(ours)
+    os.close(theirs)
 
 
 @pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
