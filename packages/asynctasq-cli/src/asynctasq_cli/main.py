@@ -13,21 +13,14 @@ import rich_click as click
 
 from asynctasq.errors import AsyncTasQError, ConfigError
 from asynctasq_cli import options
-from asynctasq_cli.cancel import cancel
-from asynctasq_cli.completion import completion
 from asynctasq_cli.dead import dead
 from asynctasq_cli.demo import demo
 from asynctasq_cli.doctor import doctor
-from asynctasq_cli.enqueue import enqueue
-from asynctasq_cli.health import health
 from asynctasq_cli.migrate import migrate
+from asynctasq_cli.operating import OPERATING, command_names
 from asynctasq_cli.output import printable
-from asynctasq_cli.pausing import pause, resume
-from asynctasq_cli.purge import purge
 from asynctasq_cli.queues import queues
-from asynctasq_cli.tasks import tasks
 from asynctasq_cli.worker import worker
-from asynctasq_cli.workers import workers
 
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^@\s]*(?=@)")
 
@@ -39,20 +32,21 @@ def cli(debug: bool) -> None:
     """An async-first distributed task queue."""
 
 
-_OPERATING = (queues, workers, pause, resume, cancel, purge, enqueue, health)
+for command in (worker, demo, queues, dead, doctor, migrate):
+    cli.add_command(command)
 
-for command in (worker, demo, *_OPERATING, tasks, dead, doctor, migrate, completion):
+for command in OPERATING:
     cli.add_command(command)
 
 click.rich_click.OPTION_GROUPS = {
     f"asynctasq {name}": options.option_groups()
     for name in (
+        *command_names(),
         "worker",
+        "queues",
         "doctor",
         "migrate",
-        *(str(command.name) for command in _OPERATING),
         *(f"dead {name}" for name in dead.commands),
-        *(f"tasks {name}" for name in tasks.commands),
     )
 }
 
