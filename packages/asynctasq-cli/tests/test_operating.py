@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from asynctasq import Config, DriverFactory, Message, Outcome, Settlement
+from asynctasq import Config, DriverFactory, Message, MsgpackSerializer, Outcome, Settlement
+from asynctasq.serialization import Envelope, EnvelopeCodec
 
 REFUSALS: list[tuple[list[str], int, str]] = [
     (["tasks", "list", "--state", "lost"], 2, "'lost' is not one of 'ready', 'delayed'"),
@@ -61,7 +62,7 @@ def test_what_cannot_work_is_refused_in_one_line(answers, number: int) -> None:
     assert (answer.returncode, answer.stdout) == (code, "")
 
 
-def bury(shell, messages: dict[str, tuple[str, str]]) -> None:
+def bury(shell, messages: dict[str, tuple[str, str]], body: bytes = b"body") -> None:
     """Put messages among the dead: id to queue and error, the first died first."""
 
     async def main() -> None:
@@ -69,7 +70,7 @@ def bury(shell, messages: dict[str, tuple[str, str]]) -> None:
         driver = DriverFactory.create_from_config(Config(driver="sqlite", sqlite_path=path))
         await driver.connect()
         queues = sorted({queue for queue, _ in messages.values()})
-        await driver.enqueue([Message(i, queue, b"body") for i, (queue, _) in messages.items()])
+        await driver.enqueue([Message(i, queue, body) for i, (queue, _) in messages.items()])
         held = {}
         while len(held) < len(messages):
             taken = await driver.dequeue(queues, limit=1000, lease=30, wait=0)
@@ -130,6 +131,25 @@ def test_what_cannot_be_read_is_shown_as_bytes(shell) -> None:
     assert json.loads(shown.stdout)["body"] == "b'body'"
     assert "<i>why</i>" in text.stdout
     assert "\x1b" not in text.stdout
+
+
+def test_arguments_that_json_has_not_are_shown_all_the_same(shell) -> None:
+    envelope = Envelope("odd", ({b"k": [{(1, 2): b"v"}]},), {})
+    body = EnvelopeCodec(MsgpackSerializer()).encode(envelope)
+    bury(shell, {"one": ("q", "why")}, body)
+    for answer in shell.batch(
+        ["tasks", "show", "one", "--json"], ["dead", "show", "one", "--json"]
+    ):
+        assert json.loads(answer.stdout)["args"] == [{"b'k'": [{"(1, 2)": "b'v'"}]}]
+
+
+def test_a_broker_that_is_away_is_one_line(shell) -> None:
+    pytest.importorskip("asynctasq_rabbitmq")
+    options = ["--driver", "rabbitmq", "--rabbitmq-url", "amqp://127.0.0.1:1"]
+    for answer in shell.batch(["health", *options], ["queues", "--watch", *options]):
+        assert (answer.returncode, answer.stdout) == (1, "")
+        (line,) = answer.stderr.splitlines()
+        assert line.startswith("error: cannot reach RabbitMQ")
 
 
 def test_the_dead_are_chosen_by_queue_and_error(shell) -> None:

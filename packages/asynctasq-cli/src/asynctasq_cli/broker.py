@@ -1,5 +1,6 @@
 """A connected driver for commands that look into the broker, and what it is able to do."""
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -17,9 +18,16 @@ _INSTEAD = {
 }
 
 
+_SILENCE = logging.NullHandler()
+
+
 @asynccontextmanager
 async def connected(config: Config) -> AsyncGenerator[BaseDriver, None]:
-    """The configured driver, connected and in the end disconnected."""
+    """The configured driver, connected and in the end disconnected.
+
+    Errors are the command's to tell: what libraries log is not printed, unless it was asked for.
+    """
+    logging.getLogger().addHandler(_SILENCE)
     driver = DriverFactory.create_from_config(config)
     await driver.connect()
     try:

@@ -63,8 +63,8 @@ async def _problem(
 
 async def _ask(driver: BaseDriver, queue: str) -> None:
     """Ask for something that costs the broker next to nothing."""
-    if not isinstance(driver, Inspector):
-        return  # connecting was an answer
+    if not isinstance(driver, Inspector) or not driver.limits.leases_outlive_connections:
+        return  # where connections mean so much, connecting was an answer
     if State.READY in driver.limits.inspects:
         await driver.find(queue, ["health"])
     else:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import rich_click as click
 from rich.console import Console
@@ -43,8 +43,21 @@ def print_details(details: dict[str, Any], *, as_json: bool) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON on standard output."""
-    click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=True))
+    """Print a value as JSON on standard output; keys that JSON has not are written as Python's."""
+    try:
+        text = json.dumps(value, indent=2, default=str, ensure_ascii=True)
+    except TypeError:
+        text = json.dumps(_with_keys(value), indent=2, default=str, ensure_ascii=True)
+    click.echo(text)
+
+
+def _with_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        pairs = cast(dict[object, Any], value).items()
+        return {k if isinstance(k, str) else repr(k): _with_keys(v) for k, v in pairs}
+    if isinstance(value, (list, tuple)):
+        return [_with_keys(one) for one in cast(Sequence[Any], value)]
+    return value
 
 
 def printable(value: object) -> str:
