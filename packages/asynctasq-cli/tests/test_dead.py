@@ -67,7 +67,10 @@ def test_unknown_ids_change_nothing(shell) -> None:
         ["dead", "requeue", known, "nobody"], ["dead", "requeue"], ["dead", "list", "--json"]
     )
     assert (unknown.returncode, unknown.stderr) == (1, "error: not among the dead: nobody\n")
-    assert (neither.returncode, neither.stderr) == (2, "error: name the ids, or say --all\n")
+    assert (neither.returncode, neither.stderr) == (
+        2,
+        "error: name the ids, give a filter such as --name, or say --all\n",
+    )
     assert [row["id"] for row in json.loads(left.stdout)] == [known]
 
 
@@ -105,12 +108,15 @@ def test_control_characters_do_not_reach_the_terminal(shell) -> None:
         assert "\x07" not in answer.stdout
 
 
+@pytest.mark.parametrize("words", [["dead", "purge", "--all"], ["purge", "q", "--state", "dead"]])
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"n\n", 1, 1), (b"y\n", 0, 0)])
-def test_purge_asks_on_a_terminal(shell, answer: bytes, code: int, left: int) -> None:
-    (one,) = bury(shell, b"body")
+def test_purge_asks_on_a_terminal(
+    shell, words: list[str], answer: bytes, code: int, left: int
+) -> None:
+    bury(shell, b"body")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "asynctasq", "dead", "purge", one],
+        [sys.executable, "-m", "asynctasq", *words],
         cwd=shell.folder, env=shell.environment, stdin=theirs,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -26,6 +26,15 @@ def call_in(config: Config, message: StoredMessage) -> dict[str, Any]:
     return {"task": envelope.task, **arguments, "correlation_id": envelope.correlation_id}
 
 
+def task_in(config: Config, message: StoredMessage) -> str | None:
+    """The task's name; None when the message cannot be read."""
+    open_application(config.imports)
+    try:
+        return codec_of(config, MsgpackSerializer()).decode(message.body).task
+    except SerializationError:
+        return None
+
+
 def _as_bytes(message: StoredMessage, reason: str) -> dict[str, Any]:
     return {"unreadable": reason, "body": repr(message.body[:SHOWN])}
 

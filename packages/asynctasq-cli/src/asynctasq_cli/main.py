@@ -18,6 +18,7 @@ from asynctasq_cli.dead import dead
 from asynctasq_cli.demo import demo
 from asynctasq_cli.doctor import doctor
 from asynctasq_cli.migrate import migrate
+from asynctasq_cli.operating import OPERATING, command_names
 from asynctasq_cli.output import printable
 from asynctasq_cli.queues import queues
 from asynctasq_cli.worker import worker
@@ -35,9 +36,13 @@ def cli(debug: bool) -> None:
 for command in (worker, demo, queues, dead, doctor, migrate, bench):
     cli.add_command(command)
 
+for command in OPERATING:
+    cli.add_command(command)
+
 click.rich_click.OPTION_GROUPS = {
     f"asynctasq {name}": options.option_groups()
     for name in (
+        *command_names(),
         "worker",
         "queues",
         "doctor",
@@ -76,7 +81,7 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, click.NoSuchOption):
         return options.unknown_option(error.option_name) or error.format_message(), 2
     if isinstance(error, click.ClickException):
-        return error.format_message(), error.exit_code
+        return " ".join(error.format_message().split()), error.exit_code
     if isinstance(error, AsyncTasQError):
         return str(error), 2 if isinstance(error, ConfigError) else 1
     return f"{type(error).__name__}: {error} (--debug shows where)", 1

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import rich_click as click
 from rich.console import Console
@@ -20,17 +20,44 @@ def print_rows(
     elif not rows:
         click.echo(empty)
     else:
-        table = Table(title=title or None, title_justify="left")
-        for key, value in rows[0].items():
-            table.add_column(key, justify="right" if isinstance(value, (int, float)) else "left")
-        for row in rows:
-            table.add_row(*(Text(printable(value)) for value in row.values()))
-        console().print(table)
+        console().print(table_of(rows, title=title))
+
+
+def table_of(rows: Sequence[dict[str, Any]], *, title: str = "") -> Table:
+    """Objects as a table with a column for each key; there is at least one object."""
+    table = Table(title=title or None, title_justify="left")
+    for key, value in rows[0].items():
+        table.add_column(key, justify="right" if isinstance(value, (int, float)) else "left")
+    for row in rows:
+        table.add_row(*(Text(printable(value)) for value in row.values()))
+    return table
+
+
+def print_details(details: dict[str, Any], *, as_json: bool) -> None:
+    """Print one object: as JSON, or a line for each of its keys."""
+    if as_json:
+        print_json(details)
+    else:
+        for name, value in details.items():
+            click.echo(f"{name + ':':<16}{printable(value)}")
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON on standard output."""
-    click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=True))
+    """Print a value as JSON on standard output; keys that JSON has not are written as Python's."""
+    try:
+        text = json.dumps(value, indent=2, default=str, ensure_ascii=True)
+    except TypeError:
+        text = json.dumps(_with_keys(value), indent=2, default=str, ensure_ascii=True)
+    click.echo(text)
+
+
+def _with_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        pairs = cast(dict[object, Any], value).items()
+        return {k if isinstance(k, str) else repr(k): _with_keys(v) for k, v in pairs}
+    if isinstance(value, (list, tuple)):
+        return [_with_keys(one) for one in cast(Sequence[Any], value)]
+    return value
 
 
 def printable(value: object) -> str:

@@ -1,0 +1,82 @@
+"""``asynctasq health``: whether the broker answers and workers live, for a probe."""
+
+# pyright: reportUnknownMemberType=false
+# click leaves a type parameter of its decorators open
+
+import asyncio
+from typing import Any
+
+import rich_click as click
+
+from asynctasq import BaseDriver, Config, run
+from asynctasq.drivers import Inspector, State
+from asynctasq.errors import BrokerError
+from asynctasq_cli.broker import connected, registry
+from asynctasq_cli.options import config_options, make_config
+from asynctasq_cli.output import print_json, printable
+
+
+@click.command()
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
+              metavar="SECONDS", help="How long it may take.")  # fmt: skip
+@click.option("--worker-id", help="Also: this worker lives.")
+@click.option("--queue", help="Also: a worker of this queue lives.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@config_options
+def health(
+    timeout: float, worker_id: str | None, queue: str | None, as_json: bool, **options: Any
+) -> int:
+    """Exit with 0 when the broker answers, and the worker lives if one is asked for; else with 1.
+
+    \b
+    asynctasq health --timeout 2
+    asynctasq health --worker-id "$HOSTNAME"
+    asynctasq health --queue emails
+    """
+    config = make_config(options)
+    problem = run(_problem(config, timeout, worker_id, queue))
+    if as_json:
+        print_json({"healthy": problem is None, "problem": problem})
+    elif problem is None:
+        click.echo("healthy")
+    if problem is not None:
+        click.echo(f"error: {printable(problem)}", err=True)
+    return 0 if problem is None else 1
+
+
+async def _problem(
+    config: Config, timeout: float, worker_id: str | None, queue: str | None
+) -> str | None:
+    """What is wrong, in one line; None when nothing is."""
+    try:
+        async with asyncio.timeout(timeout), connected(config) as driver:
+            await _ask(driver, queue or config.default_queue)
+            if worker_id is None and queue is None:
+                return None
+            return await _missing(driver, config, worker_id, queue)
+    except TimeoutError:
+        where = config.driver_settings.location()
+        return f"no answer from {config.driver} at {where} within {timeout:g} seconds"
+    except BrokerError as error:
+        return str(error)
+
+
+async def _ask(driver: BaseDriver, queue: str) -> None:
+    """Ask for something that costs the broker next to nothing."""
+    if not isinstance(driver, Inspector) or not driver.limits.leases_outlive_connections:
+        return  # where connections mean so much, connecting was an answer
+    if State.READY in driver.limits.inspects:
+        await driver.find(queue, ["health"])
+    else:
+        await driver.counts([queue])
+
+
+async def _missing(
+    driver: BaseDriver, config: Config, worker_id: str | None, queue: str | None
+) -> str | None:
+    for info, _ in await registry(driver, config).workers():
+        if worker_id in (None, info.id) and (queue is None or queue in info.queues):
+            return None
+    name = "" if worker_id is None else f" with the id {worker_id}"
+    place = "" if queue is None else f" on the queue {queue}"
+    return f"no live worker{name}{place} is known"
