@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+from hiredis import pack_command  # pyright: ignore[reportUnknownVariableType]
 from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError
 
 from asynctasq.drivers.transport import resets
-from asynctasq_redis.scripts import Command
+from asynctasq_redis.scripts import Argument, Command
 
 #: Seconds in which an exchange must be through: a peer that is gone without a word never answers.
 EXCHANGE_LIMIT = 15.0
+
+#: Its own annotation says: a tuple of one, and nothing of what it returns.
+_pack = cast(Callable[[tuple[Argument, ...]], bytes], pack_command)
 
 
 class Link(Protocol):
@@ -27,10 +31,6 @@ class Link(Protocol):
 
     async def disconnect(self, nowait: bool = False) -> None:
         """Let go; connecting again is possible."""
-        ...
-
-    def pack_commands(self, commands: Sequence[Command]) -> list[bytes]:
-        """The bytes to send."""
         ...
 
     async def send_packed_command(self, command: list[bytes], check_health: bool = True) -> None:
@@ -85,7 +85,7 @@ async def exchange(link: Link, commands: Sequence[Command]) -> list[object]:
         async with asyncio.timeout(EXCHANGE_LIMIT):
             await refresh(link)
             with resets():
-                await link.send_packed_command(link.pack_commands(commands), check_health=False)
+                await link.send_packed_command(packed(commands), check_health=False)
             replies = [await _reply(link) for _ in commands]
             if any(isinstance(reply, ReadOnlyError) for reply in replies):
                 await link.disconnect(nowait=True)  # the name may lead to the new master by now
@@ -93,6 +93,11 @@ async def exchange(link: Link, commands: Sequence[Command]) -> list[object]:
     except BaseException:
         await link.disconnect(nowait=True)  # a reply may follow that nobody waits for
         raise
+
+
+def packed(commands: Sequence[Command]) -> list[bytes]:
+    """The bytes to send, by hiredis: redis-py's own take four times as long."""
+    return [b"".join(_pack(tuple(command)) for command in commands)]
 
 
 async def refresh(link: Link) -> bool:

@@ -26,7 +26,7 @@ from redis.exceptions import RedisClusterException, RedisError
 from asynctasq.drivers.transport import resets
 from asynctasq_redis.connection import Connections
 from asynctasq_redis.keys import Keys
-from asynctasq_redis.pool import Link, exchange, refresh
+from asynctasq_redis.pool import Link, exchange, packed, refresh
 
 #: Seconds that a server may be late with its answer to a blocking command.
 GRACE = 5.0
@@ -89,9 +89,7 @@ class Wait:
             command = ("BZPOPMIN", *keys, f"{max(seconds, 0.001):.3f}")
             async with asyncio.timeout(seconds + GRACE):
                 with resets():
-                    await link.send_packed_command(
-                        link.pack_commands([command]), check_health=False
-                    )
+                    await link.send_packed_command(packed([command]), check_health=False)
                 return await link.read_response() is not None
         except BaseException:
             seat.client_id = None
