@@ -28,14 +28,15 @@ ENQUEUE = """
 NEXT_DUE = """
     SELECT min((SELECT visible_at FROM messages WHERE queue = asked.value AND died_at IS NULL
                 ORDER BY visible_at LIMIT 1))
-    FROM json_each(?) AS asked
+    FROM json_each(?) AS asked WHERE asked.value NOT IN (SELECT queue FROM paused)
 """
 
 DUE = """
     SELECT json_group_array(json_array(visible_at, seq))
     FROM (SELECT visible_at, seq FROM messages
-          WHERE queue = ? AND died_at IS NULL AND visible_at <= ?
-          ORDER BY visible_at, seq LIMIT ?)
+          WHERE queue = ?1 AND died_at IS NULL AND visible_at <= ?2
+          AND ?1 NOT IN (SELECT queue FROM paused)
+          ORDER BY visible_at, seq LIMIT ?3)
 """
 
 CLAIM = """
