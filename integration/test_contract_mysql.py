@@ -6,6 +6,7 @@ import pytest
 
 from asynctasq import Config, DriverFactory
 from asynctasq.testing.contract import (
+    ControlContract,
     DiagnosticsContract,
     DriverContract,
     InspectorContract,
@@ -29,13 +30,17 @@ def mariadb_config(mariadb_url: str) -> Iterator[Config]:
         yield Config(**settings)
 
 
-class TestMySQL(DriverContract, InspectorContract, WorkersContract, DiagnosticsContract):
+class TestMySQL(
+    DriverContract, InspectorContract, ControlContract, WorkersContract, DiagnosticsContract
+):
     @pytest.fixture
     def new_driver(self, mysql_config: Config) -> NewDriver:
         return lambda: DriverFactory.create_from_config(mysql_config)
 
 
-class TestMariaDB(DriverContract, InspectorContract, WorkersContract, DiagnosticsContract):
+class TestMariaDB(
+    DriverContract, InspectorContract, ControlContract, WorkersContract, DiagnosticsContract
+):
     @pytest.fixture
     def new_driver(self, mariadb_config: Config) -> NewDriver:
         return lambda: DriverFactory.create_from_config(mariadb_config)

@@ -6,6 +6,7 @@ import pytest
 
 from asynctasq import Config, DriverFactory
 from asynctasq.testing.contract import (
+    ControlContract,
     DiagnosticsContract,
     DriverContract,
     InspectorContract,
@@ -23,7 +24,9 @@ def postgres_config(postgres_url: str) -> Iterator[Config]:
         yield Config(**settings)
 
 
-class TestPostgreSQL(DriverContract, InspectorContract, WorkersContract, DiagnosticsContract):
+class TestPostgreSQL(
+    DriverContract, InspectorContract, ControlContract, WorkersContract, DiagnosticsContract
+):
     @pytest.fixture
     def new_driver(self, postgres_config: Config) -> NewDriver:
         return lambda: DriverFactory.create_from_config(postgres_config)

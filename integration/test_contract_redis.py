@@ -4,6 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from asynctasq.testing.contract import (
+    ControlContract,
     DiagnosticsContract,
     DriverContract,
     InspectorContract,
@@ -15,7 +16,9 @@ from asynctasq_redis import RedisDriver, RedisSettings
 from integration.redis_server import free_port
 
 
-class TestRedis(DriverContract, InspectorContract, WorkersContract, DiagnosticsContract):
+class TestRedis(
+    DriverContract, InspectorContract, ControlContract, WorkersContract, DiagnosticsContract
+):
     @pytest.fixture
     def new_driver(self, redis_url: str, redis_prefix: str) -> NewDriver:
         settings = RedisSettings(redis_url=SecretStr(redis_url), redis_prefix=redis_prefix)

@@ -7,6 +7,8 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -250,6 +252,13 @@ def test_watching_shows_the_change_until_it_is_interrupted(shell) -> None:
         assert process.wait(30) == 130
 
 
+def read_terminal(terminal: int, seen: list[str]) -> None:
+    """Read until nobody has the other end open."""
+    with suppress(OSError):
+        while data := os.read(terminal, 4096):
+            seen.append(data.decode(errors="replace"))
+
+
 def test_watching_on_a_terminal_draws_over_itself(shell) -> None:
     shell.produce(["hello", "x"])
     ours, theirs = pty.openpty()
@@ -257,14 +266,19 @@ def test_watching_on_a_terminal_draws_over_itself(shell) -> None:
         [sys.executable, "-m", "asynctasq", "queues", "--watch", "0.1"],
         cwd=shell.folder, env={**shell.environment, "TERM": "xterm"}, stdout=theirs,
     )  # fmt: skip
-    seen = ""
-    while not seen.count("default") > 2:
-        seen += os.read(ours, 4096).decode(errors="replace")
-    assert "\x1b[1A" in seen  # up again, to draw anew
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
-    os.close(ours)
     os.close(theirs)
+    seen: list[str] = []
+    reading = threading.Thread(target=read_terminal, args=(ours, seen))
+    reading.start()  # a terminal that nobody reads makes whoever writes wait
+    try:
+        shell.until(lambda: "".join(seen).count("default") > 2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+        reading.join()
+    assert "\x1b[1A" in "".join(seen)  # up again, to draw anew
+    os.close(ours)
 
 
 @pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])

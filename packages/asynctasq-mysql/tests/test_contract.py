@@ -4,6 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from asynctasq.testing.contract import (
+    ControlContract,
     DiagnosticsContract,
     DriverContract,
     InspectorContract,
@@ -14,7 +15,9 @@ from asynctasq.testing.contract import (
 from asynctasq_mysql import MySQLDriver, MySQLSettings
 
 
-class TestMySQL(DriverContract, InspectorContract, WorkersContract, DiagnosticsContract):
+class TestMySQL(
+    DriverContract, InspectorContract, ControlContract, WorkersContract, DiagnosticsContract
+):
     """All of it on one server."""
 
     @pytest.fixture

@@ -88,7 +88,7 @@ async def test_a_worker_without_rights_is_told_what_to_grant(
     grants = rights.advice.split("; ")
     assert f"GRANT INSERT, UPDATE ON {tables.queue} TO '{user}'@'%'" in grants
     assert f"GRANT SELECT ON {tables.migrations} TO '{user}'@'%'" in grants
-    assert len(grants) == 4
+    assert len(grants) == 5
     assert findings["tables"].value.startswith("not known: ")
     assert "PROCESS" in findings["oldest transaction"].value
     for grant in grants:

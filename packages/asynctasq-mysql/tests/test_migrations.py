@@ -11,7 +11,7 @@ from asynctasq_mysql import MySQLDriver, MySQLSettings
 
 pytestmark = pytest.mark.anyio
 
-NAMES = ["0001_tables"]
+NAMES = ["0001_tables", "0002_paused"]
 
 
 async def test_migrating_twice_applies_once(fresh_tables: MySQLSettings) -> None:

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from asynctasq.testing.contract import (
+    ControlContract,
     DiagnosticsContract,
     DriverContract,
     InspectorContract,
@@ -18,7 +19,9 @@ from asynctasq.testing.contract import (
 from asynctasq_postgres import PostgresDriver, PostgresSettings
 
 
-class TestPostgreSQL(DriverContract, InspectorContract, WorkersContract, DiagnosticsContract):
+class TestPostgreSQL(
+    DriverContract, InspectorContract, ControlContract, WorkersContract, DiagnosticsContract
+):
     """All of it, as the driver is used by default."""
 
     @pytest.fixture

@@ -123,7 +123,7 @@ async def test_a_worker_without_rights_is_told_what_to_grant(
     assert f'GRANT INSERT, UPDATE ON "{table}" TO {role}' in grants
     assert f'GRANT SELECT ON "{table}_migrations" TO {role}' in grants
     assert f'GRANT EXECUTE ON FUNCTION "{table}_done" TO {role}' in grants
-    assert len(grants) == 5
+    assert len(grants) == 6
     assert findings["tables"].value.startswith("not known: permission denied")
     for grant in grants:
         await ask(grant)

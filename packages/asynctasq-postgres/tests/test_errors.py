@@ -85,7 +85,7 @@ def without_rights(server) -> PostgresDriver:
 def without_insert(server) -> PostgresDriver:
     grants = [
         f"GRANT SELECT ON {one} TO reader"
-        for one in ("reader", "reader_dead", "reader_workers", "reader_migrations")
+        for one in ("reader", "reader_dead", "reader_workers", "reader_paused", "reader_migrations")
     ]
     return as_user(server, *grants, name="reader")
 
@@ -98,7 +98,7 @@ def without_create(server) -> PostgresDriver:
 
 @pytest.fixture
 def with_rights(server) -> PostgresDriver:
-    tables = "owner, owner_dead, owner_workers, owner_migrations"
+    tables = "owner, owner_dead, owner_workers, owner_paused, owner_migrations"
     return as_user(
         server, f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO owner", name="owner"
     )

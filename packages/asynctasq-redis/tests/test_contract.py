@@ -3,6 +3,7 @@
 import pytest
 
 from asynctasq.testing.contract import (
+    ControlContract,
     DiagnosticsContract,
     DriverContract,
     InspectorContract,
@@ -12,7 +13,9 @@ from asynctasq.testing.contract import (
 from asynctasq_redis import RedisDriver, RedisSettings
 
 
-class TestRedis(DriverContract, InspectorContract, WorkersContract, DiagnosticsContract):
+class TestRedis(
+    DriverContract, InspectorContract, ControlContract, WorkersContract, DiagnosticsContract
+):
     """All of it on one server."""
 
     @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.testing.contract import (
+    ControlContract,
     DiagnosticsContract,
     DriverContract,
     InspectorContract,
@@ -14,7 +15,9 @@ from asynctasq.testing.contract import (
 )
 
 
-class TestMemoryDriver(DriverContract, InspectorContract, WorkersContract, DiagnosticsContract):
+class TestMemoryDriver(
+    DriverContract, InspectorContract, ControlContract, WorkersContract, DiagnosticsContract
+):
     @pytest.fixture
     def new_driver(self) -> NewDriver:
         settings = MemorySettings(memory_url=f"memory://{uuid4().hex}")

@@ -6,6 +6,7 @@ import pytest
 
 from asynctasq.drivers.sqlite import SQLiteDriver, SQLiteSettings
 from asynctasq.testing.contract import (
+    ControlContract,
     DiagnosticsContract,
     DriverContract,
     InspectorContract,
@@ -14,7 +15,9 @@ from asynctasq.testing.contract import (
 )
 
 
-class TestSQLiteDriver(DriverContract, InspectorContract, WorkersContract, DiagnosticsContract):
+class TestSQLiteDriver(
+    DriverContract, InspectorContract, ControlContract, WorkersContract, DiagnosticsContract
+):
     @pytest.fixture
     def new_driver(self, tmp_path: Path) -> NewDriver:
         settings = SQLiteSettings(sqlite_path=str(tmp_path / "queue.db"))

@@ -12,6 +12,7 @@ import pytest
 
 from asynctasq.drivers.memory import MemoryDriver
 from asynctasq.testing.contract import (
+    ControlContract,
     DiagnosticsContract,
     DriverContract,
     InspectorContract,
@@ -56,7 +57,8 @@ def test_the_fault_is_caught(caught: set[str], fault: type[MemoryDriver]) -> Non
 
 
 @pytest.mark.parametrize(
-    "contract", [DriverContract, InspectorContract, WorkersContract, DiagnosticsContract]
+    "contract",
+    [DriverContract, InspectorContract, ControlContract, WorkersContract, DiagnosticsContract],
 )
 def test_no_test_hides_another_of_the_same_name(contract: type) -> None:
     names = Counter(

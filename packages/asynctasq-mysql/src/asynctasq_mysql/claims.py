@@ -52,12 +52,13 @@ async def claim(link: Link, tables: Tables, request: Request, *, backlog: bool =
 
 
 async def _take(link: Link, tables: Tables, queue: str, limit: int, lease: float) -> list[Delivery]:
-    *_, rows = await link.run(
-        f"{BEGIN}; SELECT seq, id, body, attempt FROM {tables.queue} FORCE INDEX (due)"
+    *_, ((resting,),), rows = await link.run(
+        f"{BEGIN}; SELECT {_is_paused(tables, queue)}; "
+        f"SELECT seq, id, body, attempt FROM {tables.queue} FORCE INDEX (due)"
         f" WHERE queue = {name(queue)} AND visible_at <= {NOW}"
         f" ORDER BY visible_at, seq LIMIT {limit} FOR UPDATE SKIP LOCKED"
     )
-    if not rows:
+    if resting or not rows:
         await link.run(COMMIT)
         return []
     token = secrets.randbits(63)
@@ -75,8 +76,12 @@ async def _take(link: Link, tables: Tables, queue: str, limit: int, lease: float
 def _next_due(tables: Tables, queues: Sequence[str]) -> str:
     """One row for each queue: its number, and the microseconds until its next message is due."""
     return " UNION ALL ".join(
-        f"SELECT {position}, TIMESTAMPDIFF(MICROSECOND, {NOW}, (SELECT visible_at"
-        f" FROM {tables.queue} FORCE INDEX (due) WHERE queue = {name(queue)}"
-        " ORDER BY visible_at, seq LIMIT 1))"
+        f"SELECT {position}, IF({_is_paused(tables, queue)}, NULL, TIMESTAMPDIFF(MICROSECOND,"
+        f" {NOW}, (SELECT visible_at FROM {tables.queue} FORCE INDEX (due)"
+        f" WHERE queue = {name(queue)} ORDER BY visible_at, seq LIMIT 1)))"
         for position, queue in enumerate(queues)
     )
+
+
+def _is_paused(tables: Tables, queue: str) -> str:
+    return f"EXISTS (SELECT 1 FROM {tables.paused} WHERE queue = {name(queue)})"

@@ -15,6 +15,7 @@ from asynctasq.drivers import (
 from asynctasq.drivers.session_driver import SessionDriver
 from asynctasq_mysql import insertion, settling, transaction
 from asynctasq_mysql.claims import Request
+from asynctasq_mysql.control import MySQLControl
 from asynctasq_mysql.diagnostics import MySQLDiagnostics
 from asynctasq_mysql.fetch import Fetch
 from asynctasq_mysql.inspector import MySQLInspector
@@ -29,7 +30,12 @@ USUAL_PACKET = 16 * 1024 * 1024
 
 
 class MySQLDriver(
-    SessionDriver[Session], MySQLInspector, MySQLWorkers, MySQLMigrator, MySQLDiagnostics
+    SessionDriver[Session],
+    MySQLInspector,
+    MySQLControl,
+    MySQLWorkers,
+    MySQLMigrator,
+    MySQLDiagnostics,
 ):
     """Messages in tables of MySQL or MariaDB."""
 

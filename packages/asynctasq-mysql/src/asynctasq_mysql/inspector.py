@@ -132,8 +132,7 @@ class MySQLInspector:
 
 
 async def _requeue(link: Link, tables: Tables, queue: str, ids: Sequence[str]) -> set[str]:
-    named = f"{BY_NAME} WHERE queue = {name(queue)} AND id IN ({names(ids)})"
-    rows = await _lock(link, tables.dead_letters, named)
+    rows = await _lock(link, tables.dead_letters, _named(queue, ids))
     source = f"FROM {tables.dead_letters} d {BY_ROW} WHERE seq IN ({numbers(rows)})"
     if rows:
         await link.run(
@@ -146,27 +145,31 @@ async def _requeue(link: Link, tables: Tables, queue: str, ids: Sequence[str]) -
     return set(rows.values())
 
 
+async def remove_held(link: Link, tables: Tables, queue: str, ids: Sequence[str]) -> set[str]:
+    """Remove those of `ids` that are held, and return them."""
+    return await _remove(link, tables.queue, f"{_named(queue, ids)} AND {_HELD}")
+
+
 async def _delete(link: Link, tables: Tables, queue: str, ids: Sequence[str]) -> set[str]:
-    gone: set[str] = set()
-    named = f"{BY_NAME} WHERE queue = {name(queue)} AND id IN ({names(ids)})"
-    for table, where in (
-        (tables.queue, f"{named} AND NOT ({_HELD})"),
-        (tables.dead_letters, named),
-    ):
-        rows = await _lock(link, table, where)
-        if rows:
-            await link.run(f"DELETE t FROM {table} t {BY_ROW} WHERE seq IN ({numbers(rows)})")
-        await link.run(COMMIT)
-        gone |= set(rows.values())
-    return gone
+    named = _named(queue, ids)
+    waiting = await _remove(link, tables.queue, f"{named} AND NOT ({_HELD})")
+    return waiting | await _remove(link, tables.dead_letters, named)
 
 
 async def _purge(link: Link, table: str, which: str) -> int:
-    rows = await _lock(link, table, f"{which} LIMIT {CHUNK}")
+    return len(await _remove(link, table, f"{which} LIMIT {CHUNK}"))
+
+
+def _named(queue: str, ids: Sequence[str]) -> str:
+    return f"{BY_NAME} WHERE queue = {name(queue)} AND id IN ({names(ids)})"
+
+
+async def _remove(link: Link, table: str, which: str) -> set[str]:
+    rows = await _lock(link, table, which)
     if rows:
         await link.run(f"DELETE t FROM {table} t {BY_ROW} WHERE seq IN ({numbers(rows)})")
     await link.run(COMMIT)
-    return len(rows)
+    return set(rows.values())
 
 
 async def _lock(link: Link, table: str, which: str) -> dict[int, str]:

@@ -75,6 +75,7 @@ def _fill(sql: str, tables: Tables) -> str:
         "{queue_table}": tables.queue,
         "{dead_letter_table}": tables.dead_letters,
         "{workers_table}": tables.workers,
+        "{paused_table}": tables.paused,
     }
     for placeholder, name in names.items():
         sql = sql.replace(placeholder, name)

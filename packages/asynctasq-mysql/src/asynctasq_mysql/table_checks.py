@@ -41,6 +41,7 @@ async def rights(look: Look) -> Finding | None:
         (look.tables.queue, "queue"): tuple(_PROBES),
         (look.tables.dead_letters, "queue"): tuple(_PROBES),
         (look.tables.workers, "id"): tuple(_PROBES),
+        (look.tables.paused, "queue"): ("SELECT", "INSERT", "DELETE"),
         (look.tables.migrations, "name"): ("SELECT",),
     }
     grants: list[str] = []
@@ -56,7 +57,7 @@ async def rights(look: Look) -> Finding | None:
 
 async def engine(look: Look) -> Finding | None:
     """InnoDB: others have no transactions, and lock whole tables."""
-    names = (look.tables.queue, look.tables.dead_letters, look.tables.workers)
+    names = [one for one in look.tables.all() if one != look.tables.migrations]
     there = {name: kind for name in names if (kind := await _engine(look, name))}
     if not there:
         return None

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 #: What is appended to the name of the queue table.
-WORKERS, MIGRATIONS = "_workers", "_migrations"
+WORKERS, PAUSED, MIGRATIONS = "_workers", "_paused", "_migrations"
 #: Longest name of a table that leaves room for what is appended.
 LONGEST = 64 - len(MIGRATIONS)
 _NAME = re.compile(r"[0-9A-Za-z_$\-]+")
@@ -17,6 +17,7 @@ class Tables:
     queue: str
     dead_letters: str
     workers: str
+    paused: str
     migrations: str
 
     @classmethod
@@ -29,12 +30,13 @@ class Tables:
             _quoted(schema, name),
             _quoted(dead_schema, dead_name),
             _quoted(schema, name + WORKERS),
+            _quoted(schema, name + PAUSED),
             _quoted(schema, name + MIGRATIONS),
         )
 
     def all(self) -> tuple[str, ...]:
         """Every name."""
-        return self.queue, self.dead_letters, self.workers, self.migrations
+        return self.queue, self.dead_letters, self.workers, self.paused, self.migrations
 
 
 def name_parts(name: str) -> tuple[str, str]:

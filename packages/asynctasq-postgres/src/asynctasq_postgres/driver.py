@@ -13,6 +13,7 @@ from asynctasq.drivers import (
 )
 from asynctasq.drivers.session_driver import SessionDriver
 from asynctasq.errors import BrokerError, EnqueueFailed
+from asynctasq_postgres.control import PostgresControl
 from asynctasq_postgres.diagnostics import PostgresDiagnostics
 from asynctasq_postgres.fetch import Fetch, Request
 from asynctasq_postgres.inspector import PostgresInspector
@@ -46,6 +47,7 @@ class PostgresDriver(
     Migrations,
     Transactions,
     PostgresInspector,
+    PostgresControl,
     PostgresWorkers,
     PostgresDiagnostics,
 ):

@@ -55,7 +55,8 @@ class Names:
 
     def others(self) -> list[str]:
         """The tables beside that of dead messages."""
-        return [self.queue_table, f"{self.queue_table}_workers", f"{self.queue_table}_migrations"]
+        kinds = ("workers", "paused", "migrations")
+        return [self.queue_table, *(f"{self.queue_table}_{kind}" for kind in kinds)]
 
 
 def _quoted(name: str) -> str:

@@ -57,6 +57,7 @@ def _needed(names: Names) -> Iterator[tuple[str, str, bool]]:
     """What there is, with the rights, and whether it is a table."""
     for table in ("{table}", "{dead}", "{workers}"):
         yield names.fill(table), _ALL, True
+    yield names.fill("{paused}"), "SELECT, INSERT, DELETE", True
     yield names.fill("{migrations}"), "SELECT", True
     for function in ("{enqueue}", "{tell}", "{claim}", "{done}", "{settle}", "{extend}"):
         yield names.fill(function), "EXECUTE", False

@@ -7,6 +7,7 @@ from asynctasq.drivers import Delivery, DriverSettings, Limits, Message, Settlem
 from asynctasq.drivers.enqueueing import check_message, raise_failed
 from asynctasq.drivers.session_driver import SessionDriver
 from asynctasq.errors import BrokerError
+from asynctasq_redis.control import RedisControl
 from asynctasq_redis.diagnostics import RedisDiagnostics
 from asynctasq_redis.fetch import Fetch, Request
 from asynctasq_redis.inspector import RedisInspector
@@ -17,7 +18,9 @@ from asynctasq_redis.settings import RedisSettings
 from asynctasq_redis.workers import RedisWorkers
 
 
-class RedisDriver(SessionDriver[Session], RedisInspector, RedisWorkers, RedisDiagnostics):
+class RedisDriver(
+    SessionDriver[Session], RedisInspector, RedisControl, RedisWorkers, RedisDiagnostics
+):
     """Messages in Redis or Valkey: on a server, behind Sentinels or on a Cluster."""
 
     settings_type: ClassVar[type[DriverSettings]] = RedisSettings

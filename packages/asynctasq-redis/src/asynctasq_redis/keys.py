@@ -13,6 +13,7 @@ dead       zset  id → µs at which it died
 notes      hash  id → why it died
 gone       hash  id → how many of its entries in ``ready`` belong to deleted messages
 wake       zset  at most two markers, which waiters pop; see `waiter`
+paused     text  there while the queue is paused
 =========  ====  ==================================================================
 """
 
@@ -22,7 +23,7 @@ from typing import Final
 #: The keys each script names, in its order.
 SCRIPT_KEYS: Final = {
     "enqueue": ("bodies", "ready", "delayed", "wake"),
-    "dequeue": ("ready", "delayed", "held", "bodies", "meta", "gone", "wake"),
+    "dequeue": ("ready", "delayed", "held", "bodies", "meta", "gone", "wake", "paused"),
     "done": ("meta", "held", "bodies"),
     "settle": ("meta", "held", "ready", "delayed", "dead", "notes", "wake"),
     "extend": ("meta", "held"),
@@ -32,6 +33,9 @@ SCRIPT_KEYS: Final = {
     "browse": ("ready", "delayed", "held", "dead", "gone"),
     "requeue": ("dead", "notes", "meta", "ready", "wake"),
     "delete": ("bodies", "meta", "delayed", "held", "dead", "notes", "gone", "wake"),
+    "pause": ("paused",),
+    "resume": ("paused", "bodies", "wake"),
+    "revoke": ("bodies", "meta", "held"),
     "purge": (
         *("bodies", "meta", "ready", "delayed", "held"),
         *("dead", "notes", "gone", "wake"),
@@ -46,6 +50,8 @@ class Keys:
         self._prefix = prefix
         #: set of the names of all queues ever used
         self.queues = f"{prefix}:queues"
+        #: set of the names of the paused queues, and perhaps of some that just were
+        self.paused = f"{prefix}:paused"
         #: zset and hash of the workers: when to forget them, and what they say
         self.workers = (f"{{{prefix}}}:workers", f"{{{prefix}}}:worker-infos")
 

@@ -224,7 +224,7 @@ def _interrupted(attempt: Attempt) -> Settlement | None:
     """What becomes of an attempt that was cancelled by the worker."""
     if attempt.stop is Stop.LEASE_LOST:
         logger.warning(
-            "%s cancelled: its lease was lost, another worker has it",
+            "%s cancelled: its lease was lost, to another worker or to somebody who cancelled it",
             attempt.name, extra=_fields(attempt),
         )  # fmt: skip
         return None

@@ -120,6 +120,6 @@ class Settler:
     def _report(self, lost: Sequence[Delivery]) -> None:
         for delivery in lost:
             logger.warning(
-                "outcome of %s on %s discarded: another worker had taken it over",
+                "outcome of %s on %s discarded: it was taken over, or cancelled by somebody",
                 delivery.id, delivery.queue,
             )  # fmt: skip

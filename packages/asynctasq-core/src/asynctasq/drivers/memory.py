@@ -127,6 +127,22 @@ class MemoryDriver(BaseDriver):
         ids = [message.id for message in self._store.browse(queue, state)]
         return len(self._store.delete(queue, ids))
 
+    async def pause(self, queue: str) -> bool:
+        """Deliver a queue no more; see `Control`."""
+        return self._store.pause(queue)
+
+    async def resume(self, queue: str) -> bool:
+        """Deliver it again; see `Control`."""
+        return self._store.resume(queue)
+
+    async def paused(self) -> Sequence[str]:
+        """The paused queues; see `Control`."""
+        return self._store.paused()
+
+    async def revoke(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
+        """Remove held messages; see `Control`."""
+        return self._store.revoke(queue, ids)
+
     async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
         """Remember a worker; see `Workers`."""
         self._store.heartbeat(worker, ttl)

@@ -10,7 +10,7 @@ import itertools
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from asynctasq.drivers.abilities import QueueStats, State, StoredMessage, WorkerInfo
@@ -71,6 +71,7 @@ class MemoryStore:
         self._order = itertools.count()
         self._receipts = itertools.count(1)
         self._waiters: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._paused: set[str] = set()
         self._workers: dict[str, tuple[WorkerInfo, float, float]] = {}
 
     def enqueue(self, messages: Sequence[Message]) -> None:
@@ -90,7 +91,7 @@ class MemoryStore:
         with self._lock:
             now = self._clock()
             taken: list[Delivery] = []
-            for name in queues:
+            for name in self._running(queues):
                 queue = self._queues[name]
                 while len(taken) < limit and _is_due(queue.next_visible(), now):
                     entry = queue.entries[heapq.heappop(queue.heap)[2]]
@@ -127,7 +128,7 @@ class MemoryStore:
     def seconds_to_next(self, queues: Sequence[str]) -> float | None:
         """Seconds until a message of `queues` becomes deliverable, None when none will."""
         with self._lock:
-            moments = [self._queues[name].next_visible() for name in queues]
+            moments = [self._queues[name].next_visible() for name in self._running(queues)]
             due = [moment for moment in moments if moment is not None]
             return max(0.0, min(due) - self._clock()) if due else None
 
@@ -141,7 +142,7 @@ class MemoryStore:
         with self._lock:
             self._waiters.pop(event, None)
 
-    # --- Inspector and Workers
+    # --- Inspector
 
     def stats(self) -> list[QueueStats]:
         """Counts of every queue that holds a message."""
@@ -182,12 +183,35 @@ class MemoryStore:
 
     def delete(self, queue: str, ids: Sequence[str]) -> list[str]:
         """Remove what is not held."""
+        return self._remove(queue, ids, set(State) - {State.RUNNING})
+
+    # --- Control
+
+    def pause(self, queue: str) -> bool:
+        """Deliver a queue no more; False if it was so."""
         with self._lock:
-            now = self._clock()
-            gone = [e for e in self._entries(queue, ids) if e.state(now) is not State.RUNNING]
-            for entry in gone:
-                del self._queues[queue].entries[entry.message.id]
-            return [entry.message.id for entry in gone]
+            news = queue not in self._paused
+            self._paused.add(queue)
+            return news
+
+    def resume(self, queue: str) -> bool:
+        """Deliver it again; False if it was not paused."""
+        with self._lock:
+            news = queue in self._paused
+            self._paused.discard(queue)
+            self._wake()
+            return news
+
+    def paused(self) -> list[str]:
+        """The paused queues."""
+        with self._lock:
+            return sorted(self._paused)
+
+    def revoke(self, queue: str, ids: Sequence[str]) -> list[str]:
+        """Remove what is held."""
+        return self._remove(queue, ids, {State.RUNNING})
+
+    # --- Workers
 
     def heartbeat(self, worker: WorkerInfo, ttl: float) -> None:
         """Remember a worker."""
@@ -207,7 +231,18 @@ class MemoryStore:
         with self._lock:
             self._workers.pop(worker_id, None)
 
+    def _remove(self, queue: str, ids: Sequence[str], states: Set[State]) -> list[str]:
+        with self._lock:
+            now = self._clock()
+            gone = [e for e in self._entries(queue, ids) if e.state(now) in states]
+            for entry in gone:
+                del self._queues[queue].entries[entry.message.id]
+            return [entry.message.id for entry in gone]
+
     # --- with the lock held
+
+    def _running(self, queues: Sequence[str]) -> list[str]:
+        return [name for name in queues if name not in self._paused]
 
     def _settle(self, settlement: Settlement) -> bool:
         entry = self._held(settlement.delivery)

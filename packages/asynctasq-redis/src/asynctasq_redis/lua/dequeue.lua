@@ -1,5 +1,5 @@
 -- Take deliverable messages of several queues, in order, under a lease.
--- KEYS: for each queue: ready delayed held bodies meta gone wake
+-- KEYS: for each queue: ready delayed held bodies meta gone wake paused
 -- ARGV: limit, lease in microseconds, token of this call,
 --       '1' if the caller waits when this finds nothing, '1' if it comes from waiting
 -- Returns microseconds until the next message is due (-1: none will be), then for each queue
@@ -74,13 +74,14 @@ end
 
 local limit, queues = room, {}
 local reply, soonest = {-1}, nil
-for base = 0, #KEYS - 1, 7 do
+for base = 0, #KEYS - 1, 8 do
+  local paused = redis.call('EXISTS', KEYS[base + 8]) == 1
   local ready, delayed, held = KEYS[base + 1], KEYS[base + 2], KEYS[base + 3]
   local bodies, meta, gone, wake = KEYS[base + 4], KEYS[base + 5], KEYS[base + 6], KEYS[base + 7]
   local ids, taken, receipts, contents = {}, {}, {}, {}
   local next_due, next_free = first_due(delayed), first_due(held)
 
-  if room > 0 then
+  if room > 0 and not paused then
     if next_free and next_free <= now then
       ids = redis.call('ZRANGEBYSCORE', held, '-inf', now, 'LIMIT', 0, room)
       redis.call('ZREM', held, unpack(ids)) -- first, so that a full server lets the rest pass
@@ -97,12 +98,14 @@ for base = 0, #KEYS - 1, 7 do
     end
   end
 
-  local left = redis.call('LLEN', ready)
-  if next_free and next_free <= now then left = left + 1 end
-  queues[#queues + 1] = {wake, left, next_due}
-  if left > 0 then soonest = now end
-  if next_due then soonest = math.min(soonest or next_due, next_due) end
-  if next_free then soonest = math.min(soonest or next_free, next_free) end
+  if not paused then -- whoever resumes it wakes those who wait
+    local left = redis.call('LLEN', ready)
+    if next_free and next_free <= now then left = left + 1 end
+    queues[#queues + 1] = {wake, left, next_due}
+    if left > 0 then soonest = now end
+    if next_due then soonest = math.min(soonest or next_due, next_due) end
+    if next_free then soonest = math.min(soonest or next_free, next_free) end
+  end
   reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = taken, receipts, contents
 end
 

@@ -8,7 +8,7 @@ from typing import Self, TypeVar, cast
 from asynctasq.drivers.abilities import Finding, QueueStats, State, StoredMessage, WorkerInfo
 from asynctasq.drivers.base_driver import BaseDriver, Delivery, Message, Outcome, Settlement
 from asynctasq.drivers.settings import DriverSettings
-from asynctasq.drivers.sqlite import diagnosis, inspector, registry, store, transaction
+from asynctasq.drivers.sqlite import control, diagnosis, inspector, registry, store, transaction
 from asynctasq.drivers.sqlite.database import Database
 from asynctasq.drivers.sqlite.settings import SQLiteSettings
 from asynctasq.drivers.sqlite.thread import DatabaseThread
@@ -132,6 +132,22 @@ class SQLiteDriver(BaseDriver):
         while step := await self._call(lambda db: inspector.purge(db, queue, state)):
             removed += step
         return removed
+
+    async def pause(self, queue: str) -> bool:
+        """Deliver a queue no more; see `Control`."""
+        return await self._call(lambda db: control.pause(db, queue))
+
+    async def resume(self, queue: str) -> bool:
+        """Deliver it again; see `Control`."""
+        return await self._call(lambda db: control.resume(db, queue))
+
+    async def paused(self) -> Sequence[str]:
+        """The paused queues; see `Control`."""
+        return await self._call(control.paused)
+
+    async def revoke(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
+        """Remove held messages; see `Control`."""
+        return await self._call(lambda db: control.revoke(db, queue, ids))
 
     async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
         """Remember a worker; see `Workers`."""

@@ -12,13 +12,12 @@ from asynctasq.errors import BrokerRejected
 
 OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING
 APPLICATION_ID = int.from_bytes(b"ATsq", "big")
-SCHEMA_VERSION = 1
 
 # `seq` is the order of arrival. A message is held while it has a receipt, dead when it has a
 # `died_at`. Times are microseconds of the machine's clock, which all processes share.
 # `due` serves the claim's WHERE and ORDER BY, and with `receipt` counts of states without the
 # bodies; dead messages are not in it.
-_SCHEMA = (
+_TABLES = (
     """
     CREATE TABLE messages (
         seq INTEGER PRIMARY KEY,
@@ -44,8 +43,11 @@ _SCHEMA = (
     )
     """,
     f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+_PAUSED = ("CREATE TABLE paused (queue TEXT PRIMARY KEY) WITHOUT ROWID",)
+#: What leads from each version to the next, beginning with an empty file.
+_STEPS = (_TABLES, _PAUSED)
+SCHEMA_VERSION = len(_STEPS)
 
 _PRAGMAS = (
     "cache_size = -16000",  # 16 MB: the hot pages of all indexes
@@ -109,12 +111,14 @@ def _may(path: Path, mode: int) -> bool:
 
 def _initialise(connection: sqlite3.Connection, path: Path) -> None:
     with _transaction(connection, "BEGIN"):
-        if _is_ours(connection, path):
+        if _version(connection, path) == SCHEMA_VERSION:
             return
     with _transaction(connection, "BEGIN IMMEDIATE"):
-        if not _is_ours(connection, path):  # no other process was faster
-            for statement in _SCHEMA:
+        # another process may have been faster
+        for step in _STEPS[_version(connection, path) :]:
+            for statement in step:
                 connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 @contextmanager
@@ -124,8 +128,8 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Generator[None]:
     connection.execute("COMMIT")  # after an error the connection is closed, which rolls back
 
 
-def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file has our tables; False when it is empty, an error when it is another's.
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of our tables in the file; 0 when it is empty, an error when it is another's.
 
     Belongs in a transaction: between two looks another process may initialise the file.
     """
@@ -140,10 +144,10 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     if application == APPLICATION_ID:
         if version > SCHEMA_VERSION:
             raise BrokerRejected(f"{path} was made by a newer asynctasq; upgrade this one")
-        return True
+        return version
     if application or version or tables:
         raise BrokerRejected(f"{path} is another application's database; choose another path")
-    return False
+    return 0
 
 
 def _use_wal(connection: sqlite3.Connection, path: Path, patience: float) -> None:

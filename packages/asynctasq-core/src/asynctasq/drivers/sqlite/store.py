@@ -28,14 +28,15 @@ ENQUEUE = """
 NEXT_DUE = """
     SELECT min((SELECT visible_at FROM messages WHERE queue = asked.value AND died_at IS NULL
                 ORDER BY visible_at LIMIT 1))
-    FROM json_each(?) AS asked
+    FROM json_each(?) AS asked WHERE asked.value NOT IN (SELECT queue FROM paused)
 """
 
 DUE = """
     SELECT json_group_array(json_array(visible_at, seq))
     FROM (SELECT visible_at, seq FROM messages
-          WHERE queue = ? AND died_at IS NULL AND visible_at <= ?
-          ORDER BY visible_at, seq LIMIT ?)
+          WHERE queue = :queue AND died_at IS NULL AND visible_at <= :now
+          AND :queue NOT IN (SELECT queue FROM paused)
+          ORDER BY visible_at, seq LIMIT :limit)
 """
 
 CLAIM = """
@@ -184,7 +185,7 @@ def _seconds_to_next(db: Database, queues: Sequence[str]) -> float:
 
 def _take(db: Database, queue: str, limit: int, lease: float) -> list[Delivery]:
     now = db.now()
-    due: list[list[int]] = json.loads(db.value(DUE, [queue, now, limit]))
+    due: list[list[int]] = json.loads(db.value(DUE, {"queue": queue, "now": now, "limit": limit}))
     due.sort()
     order = [seq for _, seq in due]
     token = secrets.randbits(63)

@@ -30,6 +30,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{one.name}" for one in iter_module
 from asynctasq.testing.contract.base import Contract, NewDriver  # noqa: E402 - after the rewrite
 from asynctasq.testing.contract.browse import BrowseContract  # noqa: E402
 from asynctasq.testing.contract.connection import ConnectionContract  # noqa: E402
+from asynctasq.testing.contract.control import ControlContract  # noqa: E402
 from asynctasq.testing.contract.counts import CountsContract  # noqa: E402
 from asynctasq.testing.contract.dequeue import DequeueContract  # noqa: E402
 from asynctasq.testing.contract.diagnostics import DiagnosticsContract  # noqa: E402
@@ -45,6 +46,7 @@ __all__ = [
     "BrowseContract",
     "ConnectionContract",
     "Contract",
+    "ControlContract",
     "CountsContract",
     "DequeueContract",
     "DiagnosticsContract",

@@ -7,6 +7,7 @@ hurried author breaks it. They test the suite, and show a driver's author what t
 from asynctasq.testing.faults import (
     abilities,
     connection,
+    control,
     dequeue,
     diagnostics,
     enqueue,
@@ -21,6 +22,7 @@ __all__ = [
     "abilities",
     "caught_by",
     "connection",
+    "control",
     "dequeue",
     "diagnostics",
     "enqueue",
