@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from asynctasq.testing.ports import free_port
 from integration.application import until
 from integration.brokers import BROKERS
-from integration.redis_server import free_port
 
 #: Seconds a server may take to start, and to recover after it was killed.
 START_LIMIT = 60.0

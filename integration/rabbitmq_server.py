@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
+from asynctasq.testing.ports import free_port
 from asynctasq_rabbitmq.ladder import LEVELS
 from asynctasq_rabbitmq.names import Names
 from integration.application import until
 from integration.brokers import BROKERS
-from integration.redis_server import free_port
 
 #: Seconds a node may take to boot.
 BOOT_LIMIT = 90.0

@@ -8,6 +8,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
+from asynctasq.testing.ports import free_port
 from integration.application import until
 
 
@@ -57,14 +58,6 @@ def listens(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 #: Makes a server with these options, which is not started yet.

@@ -14,7 +14,7 @@ from asynctasq.testing.contract import (
     UnreachableContract,
     WorkersContract,
 )
-from integration.redis_server import free_port
+from asynctasq.testing.ports import free_port
 from integration.tables import with_tables
 
 

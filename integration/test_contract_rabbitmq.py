@@ -14,10 +14,10 @@ from asynctasq.testing.contract import (
     NewDriver,
     UnreachableContract,
 )
+from asynctasq.testing.ports import free_port
 from asynctasq_rabbitmq import RabbitMQDriver, RabbitMQSettings
 from asynctasq_rabbitmq.names import Names
 from integration.rabbitmq_server import delete_ladder, delete_queues
-from integration.redis_server import free_port
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from asynctasq.testing.contract import (
     UnreachableContract,
     WorkersContract,
 )
+from asynctasq.testing.ports import free_port
 from asynctasq_redis import RedisDriver, RedisSettings
-from integration.redis_server import free_port
 
 
 class TestRedis(

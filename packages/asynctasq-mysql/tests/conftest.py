@@ -17,6 +17,7 @@ import pymysql
 import pytest
 from pydantic import SecretStr
 
+from asynctasq.testing.ports import free_port
 from asynctasq_mysql import MySQLDriver, MySQLSettings
 
 #: Seconds after which a server that does not come up, or a state that does not come, is missing.
@@ -252,13 +253,6 @@ def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 StartServer = Callable[..., Server]

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from asynctasq.testing.ports import free_port
 from asynctasq_postgres import PostgresDriver, PostgresSettings
 
 #: Makes a driver on the shared server, with these settings.
@@ -105,9 +105,7 @@ class Server:
     """One cluster on a free port, which can be stopped and started again."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self._data = folder / "data"
         self._data.mkdir(mode=0o700)

@@ -6,7 +6,6 @@ These tests need the program ``pgbouncer``, and are skipped without it.
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from asynctasq.testing.contract import (
     NewDriver,
     WorkersContract,
 )
+from asynctasq.testing.ports import free_port
 from asynctasq_postgres import PostgresDriver
 
 MakeDriver = Callable[..., PostgresDriver]
@@ -55,9 +55,7 @@ def pooled(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("there is no pgbouncer to start")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     parts = urlsplit(postgres_url)
     user = parts.username or "postgres"
     password = f"password='{parts.password}'" if parts.password else ""

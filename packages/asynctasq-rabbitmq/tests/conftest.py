@@ -18,6 +18,7 @@ import pytest
 from pamqp import commands
 from pydantic import SecretStr
 
+from asynctasq.testing.ports import free_port
 from asynctasq_rabbitmq import RabbitMQDriver, RabbitMQSettings
 from asynctasq_rabbitmq.ladder import LEVELS
 from asynctasq_rabbitmq.link import Link
@@ -243,13 +244,6 @@ def until(condition: Callable[[], object], limit: float) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Proxy:

@@ -1,7 +1,6 @@
 """Where the tests find servers: one that is there already, and private ones that they stop."""
 
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import RedisError
 
+from asynctasq.testing.ports import free_port
 from asynctasq_redis import RedisDriver, RedisSettings
 
 #: Seconds after which a server that does not come up, or a state that does not come, is missing.
@@ -190,18 +190,6 @@ def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    """A port nobody listens on, low enough for a Cluster's second one."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def _is_complete(server: Server, nodes: int) -> bool:
