@@ -21,8 +21,8 @@ class Dashboard:
     ) -> None:
         driver = DriverFactory.create_from_config(config)  # what is wrong is said at the start
         self.config = config
-        self.facts = facts_of(config, driver, actions=actions)
         self.sessions = Sessions(token)
+        self.facts = facts_of(config, driver, actions=actions, sessions=token is not None)
         self.throttle = Throttle()
         self.connection = Connection(config)
         self.poller = Poller(config, self.connection, queues=queues, render=render)

@@ -15,6 +15,7 @@ class Facts:
 
     Attributes:
         actions: whether anything can be changed.
+        sessions: whether people sign in.
         states: those whose messages can be looked at.
         pause, workers: whether the broker can pause queues, and knows its workers.
         whole: each look at messages costs the broker as much as a look at all.
@@ -24,6 +25,7 @@ class Facts:
     driver: str
     location: str
     actions: bool
+    sessions: bool
     states: tuple[str, ...]
     pause: bool
     workers: bool
@@ -31,13 +33,14 @@ class Facts:
     exact: bool
 
 
-def facts_of(config: Config, driver: BaseDriver, *, actions: bool) -> Facts:
+def facts_of(config: Config, driver: BaseDriver, *, actions: bool, sessions: bool) -> Facts:
     """The facts of a driver, which need not be connected."""
     states = driver.limits.inspects if isinstance(driver, Inspector) else frozenset[State]()
     return Facts(
         driver=config.driver,
         location=config.driver_settings.location(),
         actions=actions,
+        sessions=sessions,
         states=tuple(state.value for state in State if state in states),
         pause=isinstance(driver, Control),
         workers=isinstance(driver, Workers),

@@ -60,11 +60,11 @@ class SameOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as an ASGI application does."""
-        if scope["type"] == "http" and scope["method"] not in _SAFE:
-            if not _is_ours(HTTPConnection(scope).headers):
-                await JSON({"error": FOREIGN}, 403)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        changes = scope["type"] == "http" and scope["method"] not in _SAFE
+        if changes and not _is_ours(HTTPConnection(scope).headers):
+            await JSON({"error": FOREIGN}, 403)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 class RequireSession:
