@@ -35,7 +35,7 @@ def create_app(
     try:
         from asynctasq_cli.web.app import make_app
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
+        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
             raise
         raise ConfigError("the dashboard is not installed: pip install 'asynctasq[web]'") from error
     return make_app(config, allow_actions=allow_actions, token=token, queues=queues)

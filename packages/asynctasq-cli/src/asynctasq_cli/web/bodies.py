@@ -22,6 +22,15 @@ async def json_object(request: Request) -> dict[str, Any]:
         value: object = json.loads(body)
     except (ValueError, RecursionError):
         refuse(400, "the request must be a JSON object")
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not _has_characters(value):
         refuse(400, "the request must be a JSON object")
     return cast(dict[str, Any], value)
+
+
+def _has_characters(value: object) -> bool:
+    """Whether all its text can be stored: JSON can name halves of characters."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

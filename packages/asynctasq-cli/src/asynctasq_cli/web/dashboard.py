@@ -25,8 +25,8 @@ class Dashboard:
         self.facts = facts_of(config, driver, actions=actions, sessions=token is not None)
         self.throttle = Throttle()
         self.connection = Connection(config)
-        self.poller = Poller(config, self.connection, queues=queues, render=render)
         self._only = tuple(dict.fromkeys(queues))
+        self.poller = Poller(config, self.connection, queues=self._only, render=render)
 
     @asynccontextmanager
     async def view(self) -> AsyncGenerator[View, None]:

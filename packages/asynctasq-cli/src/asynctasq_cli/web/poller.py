@@ -35,15 +35,11 @@ class Poller:
         *,
         queues: Sequence[str],
         render: Publish,
-        interval: float = INTERVAL,
-        patience: float = PATIENCE,
     ) -> None:
         self._config = config
         self._connection = connection
         self._queues = queues
         self._render = render
-        self._interval = interval
-        self._patience = patience
         self._history = History()
         self._viewers: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
@@ -98,22 +94,22 @@ class Poller:
                 async with self._connection.use() as driver:
                     await self._keep_looking(driver)
             except TimeoutError:
-                self._tell(f"no answer within {self._patience:g} seconds")
+                self._tell(f"no answer within {PATIENCE:g} seconds")
             except AsyncTasQError as error:
                 self._tell(str(error))
             except Exception as error:  # people see that nothing is new, and the log says why
                 logger.exception("looking at the broker failed")
                 self._tell(f"looking failed: {type(error).__name__}; the server's log says more")
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(INTERVAL)
 
     async def _keep_looking(self, driver: BaseDriver) -> None:
         while True:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(PATIENCE):
                 snapshot = await take_snapshot(driver, self._queues, self._config.default_queue)
             self._history.add(snapshot.queues)
             self.seen, self.problem = self._render(snapshot, self._history), None
             self._wake()
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(INTERVAL)
 
     def _tell(self, problem: str) -> None:
         self.problem = problem

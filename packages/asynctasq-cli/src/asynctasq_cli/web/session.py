@@ -35,7 +35,7 @@ class Sessions:
             )
         self._clock = clock
         self._token = None if token is None else _digest(token)
-        self._key = b"" if token is None else hashlib.sha256(b"session " + token.encode()).digest()
+        self._key = b"" if token is None else _digest(f"session {token}")
 
     @property
     def required(self) -> bool:
@@ -89,4 +89,4 @@ class Throttle:
 
 
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

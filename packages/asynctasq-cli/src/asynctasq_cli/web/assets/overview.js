@@ -86,23 +86,31 @@ function sumTiles(facts) {
     names.forEach((name, n) => {
       const known = seen.queues.filter((queue) => queue[name] !== null);
       const sum = known.reduce((total, queue) => total + queue[name], 0);
-      tiles[n].show(seen.queues.length && !known.length ? "–" : count(sum));
+      const unknown = seen.queues.length > 0 && known.length === 0;
+      tiles[n].show(unknown ? "–" : count(sum), unknown ? "not told by this broker" : hint(name, known));
       if (name === "dead") tiles[n].classList.toggle("bad", sum > 0);
     });
-    const busy = seen.workers.reduce((total, worker) => total + worker.running, 0);
-    workers?.show(count(seen.workers.length), seen.workers.length ? `${plural(busy, "task")} at last beat` : "none is known");
+    const slots = seen.workers.reduce((total, worker) => total + worker.concurrency, 0);
+    workers?.show(count(seen.workers.length), slots ? `${plural(slots, "task")} at once` : "none is known");
   };
   return node;
 }
 
+function hint(name, queues) {
+  const holding = queues.filter((queue) => queue[name] > 0);
+  if (holding.length === 0) return "none";
+  if (name !== "ready") return `in ${plural(holding.length, "queue")}`;
+  const oldest = Math.max(...holding.map((queue) => queue.oldest ?? 0));
+  return oldest ? `oldest ${duration(oldest)}` : `in ${plural(holding.length, "queue")}`;
+}
+
 function tile(title) {
   const number = el("dd", {}, "–");
-  const more = el("dd", { class: "more", hidden: true });
+  const more = el("dd", { class: "more" }, "\u00a0");
   const node = el("div", { class: "tile" }, el("dt", {}, title), number, more);
-  node.show = (value, hint = "") => {
+  node.show = (value, beside) => {
     say(number, value);
-    say(more, hint);
-    more.hidden = !hint;
+    say(more, beside);
   };
   return node;
 }

@@ -12,11 +12,14 @@ export function spark() {
   node.setAttribute("height", HEIGHT);
   node.setAttribute("class", "spark");
   node.setAttribute("aria-hidden", "true"); // the numbers stand beside it
+  const base = document.createElementNS(NS, "path");
+  base.setAttribute("class", "base");
+  base.setAttribute("d", `M0 ${HEIGHT - 1}H${WIDTH}`);
   const area = document.createElementNS(NS, "path");
   area.setAttribute("class", "area");
   const line = document.createElementNS(NS, "path");
   line.setAttribute("class", "line");
-  node.append(area, line);
+  node.append(base, area, line);
   node.draw = (counts) => {
     const points = places(counts);
     const path = points.map(([x, y], n) => `${n ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
