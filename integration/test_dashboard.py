@@ -211,15 +211,16 @@ def page(
     browser: webdriver.Chrome,
     serve: Callable[..., tuple[str, Any]],
     broker: Broker,
-) -> Page:
+) -> Iterator[Page]:
     """The dashboard, signed in."""
     url, _ = serve(broker, "--root-path", request.param)
-    browser.get_log("browser")  # type: ignore[no-untyped-call] # of the test before
-    browser.delete_all_cookies()
+    browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
     browser.set_window_size(1280, 900)
+    browser.get_log("browser")  # type: ignore[no-untyped-call] # of the test before
     one = Page(browser, url)
     one.sign_in()
-    return one
+    yield one
+    browser.get("about:blank")  # before its server ends
 
 
 def test_numbers_change_while_people_look(page: Page, broker: Broker) -> None:
@@ -334,7 +335,7 @@ def test_a_server_that_goes_is_told_and_comes_back(
     browser: webdriver.Chrome, serve: Callable[..., tuple[str, Any]], broker: Broker
 ) -> None:
     url, process = serve(broker)
-    browser.delete_all_cookies()
+    browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
     page = Page(browser, url)
     page.sign_in()
     process.kill()
@@ -351,7 +352,7 @@ def test_a_wrong_token_is_refused(
     browser: webdriver.Chrome, serve: Callable[..., tuple[str, Any]], broker: Broker
 ) -> None:
     url, _ = serve(broker)
-    browser.delete_all_cookies()
+    browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
     page = Page(browser, url)
     page.open()
     page.find("#token").send_keys("not the token at all")

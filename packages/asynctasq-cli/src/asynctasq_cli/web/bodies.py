@@ -22,7 +22,7 @@ async def json_object(request: Request) -> dict[str, Any]:
         value: object = json.loads(body)
     except (ValueError, RecursionError):
         refuse(400, "the request must be a JSON object")
-    if not isinstance(value, dict) or not _has_characters(value):
+    if not _has_characters(value) or not isinstance(value, dict):
         refuse(400, "the request must be a JSON object")
     return cast(dict[str, Any], value)
 

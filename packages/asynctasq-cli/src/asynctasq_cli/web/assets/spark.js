@@ -10,6 +10,7 @@ export function spark() {
   node.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   node.setAttribute("width", WIDTH);
   node.setAttribute("height", HEIGHT);
+  node.setAttribute("preserveAspectRatio", "none");
   node.setAttribute("class", "spark");
   node.setAttribute("aria-hidden", "true"); // the numbers stand beside it
   const base = document.createElementNS(NS, "path");
