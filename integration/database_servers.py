@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from integration.application import until
@@ -53,8 +54,7 @@ class PostgresServer:
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _answers(self) -> bool:
-        # Its children are in groups of their own: while one that was killed last has not noticed
-        # the end of its parent, another server does not start on their memory.
+        # while one of its children is not gone, another server does not start on their memory
         if self._process is not None and self._process.poll() is not None:
             self._process = _started(self._command)
         return BROKERS["postgres"].answers(self.url)
@@ -131,9 +131,22 @@ def _started(command: Sequence[str]) -> "subprocess.Popen[bytes]":
 
 def _kill(process: "subprocess.Popen[bytes] | None") -> None:
     if process is not None and process.poll() is None:
+        family = _family(process.pid)
         os.killpg(process.pid, signal.SIGKILL)
+        for one in family:  # those in groups of their own, too
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
         process.wait()
         until(lambda: not _has_members(process.pid), "its children are gone, too")
+
+
+def _family(process: int) -> list[int]:
+    """A process and all below it, where the system tells."""
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        return [process]
+    return [process, *(one for child in children for one in _family(int(child)))]
 
 
 def _has_members(group: int) -> bool:

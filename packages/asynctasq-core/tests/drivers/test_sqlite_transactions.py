@@ -1,6 +1,7 @@
 """How the SQLite driver's calls share transactions, and fail one by one."""
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -189,7 +190,9 @@ def test_held_messages_are_found_by_their_rows(database: Database, statement: st
 
 
 def _plan(database: Database, statement: str) -> str:
-    rows = database.execute(f"EXPLAIN QUERY PLAN {statement}", ["[]"] * statement.count("?"))
+    names = re.findall(r":(\w+)", statement)
+    values = dict.fromkeys(names, "[]") if names else ["[]"] * statement.count("?")
+    rows = database.execute(f"EXPLAIN QUERY PLAN {statement}", values)
     return " · ".join(detail for *_, detail in rows)
 
 

@@ -58,7 +58,9 @@ class Plain:
 
 
 async def replies_of(server: CanRun, calls: Sequence[Call | Plain]) -> list[object]:
-    """The reply of each call, or its error in its place."""
+    """The reply of each call, or its error in its place; no round trip for no call."""
+    if not calls:
+        return []
     replies = await server.run([call.by_hash() for call in calls])
     unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:
