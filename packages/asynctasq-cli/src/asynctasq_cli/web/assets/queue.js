@@ -65,20 +65,28 @@ function taskList(facts, name, state, offset) {
   const pager = el("nav", { class: "pager", "aria-label": "Pages" });
   const node = el("section", { "aria-label": STATE_NAMES[state] ?? state }, bar, list, empty, pager);
   list.hidden = true;
-  let busy = false;
+  let asked = 0;
+  let answered = 0;
   let open = true;
   let last = null;
 
   async function load(forced) {
-    if (busy && !forced) return;
-    busy = true;
+    if (asked !== answered && !forced) {
+      last = null; // the next snapshot asks again
+      return;
+    }
+    const turn = ++asked;
     try {
       const found = await get("api/tasks", { queue: name, state, offset, limit: PAGE });
-      if (open) show(found);
+      if (open && turn === asked) show(found); // and not what was asked before an action
     } catch (error) {
-      if (open && list.hidden) say(empty, error.message), (empty.hidden = false);
+      last = null;
+      if (open && list.hidden) {
+        say(empty, error.message);
+        empty.hidden = false;
+      }
     } finally {
-      busy = false;
+      if (turn === asked) answered = turn;
     }
   }
 
@@ -99,8 +107,9 @@ function taskList(facts, name, state, offset) {
     // where a look costs as much as one at all messages, only when there are others
     refresh: (seen) => {
       const now = seen?.[state] ?? 0;
-      if (!facts.whole || now !== last) load(false);
+      const changed = now !== last;
       last = now;
+      if (!facts.whole || changed) load(false);
     },
   };
 }
