@@ -164,7 +164,7 @@ def test_the_dead_are_chosen_by_queue_and_error(shell) -> None:
     bury(shell, notes)
     answers = shell.batch(
         ["dead", "list", "--error", "ValueError", "--json"],
-        ["dead", "list", "--newer-than", "1h", "--limit", "1", "--json"],
+        ["dead", "list", "--newer-than", "1h", "--limit", "1", "--queue", "r", "--json"],
         ["dead", "requeue", "--error", "OSError", "--queue", "q", "--dry-run"],
         ["dead", "requeue", "--error", "OSError", "--queue", "q", "--json"],
         ["dead", "purge", "--older-than", "1h", "--json"],
