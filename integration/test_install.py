@@ -93,6 +93,30 @@ def test_without_an_extra_no_driver_comes(plain: Environment) -> None:
     assert plain.imports(*names) == dict.fromkeys(names, False)
 
 
+def test_the_dashboard_is_an_extra_and_brings_its_pages(
+    tmp_path_factory: pytest.TempPathFactory, wheels: Path, plain: Environment
+) -> None:
+    refused = plain.run("-m", "asynctasq", "web")
+    assert refused.returncode == 2
+    assert refused.stderr.endswith("pip install 'asynctasq[web]'\n")
+    made = Environment(tmp_path_factory.mktemp("web"), wheels, "asynctasq[web]")
+    others = dict.fromkeys(CLIENTS, False)
+    assert (
+        made.imports("starlette", "uvicorn", *CLIENTS)
+        == {"starlette": True, "uvicorn": True} | others
+    )
+    script = (
+        "from asynctasq import Config\n"
+        "from asynctasq_cli.web import create_app\n"
+        "create_app(Config(driver='sqlite'))\n"
+        "from asynctasq_cli.web.signing import PAGES\n"
+        "from asynctasq_cli.web.app import ASSETS\n"
+        "print((PAGES / 'dashboard.html').is_file(), (ASSETS / 'main.js').is_file())\n"
+    )
+    answer = made.run("-c", script)
+    assert answer.stdout == "True True\n", answer.stderr
+
+
 def test_the_command_answers_by_name_and_as_a_module(plain: Environment) -> None:
     version = plain.run("-m", "asynctasq", "--version")
     assert version.stdout.startswith("asynctasq, version")

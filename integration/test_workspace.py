@@ -42,8 +42,9 @@ def test_every_driver_has_an_extra_and_is_in_all() -> None:
     root = next(project for project in PROJECTS if project["name"] == "asynctasq")
     extras = dict(root["optional-dependencies"])
     everything = extras.pop("all")
-    assert {f"asynctasq-{extra}" for extra in extras} == DRIVERS
     assert sorted(everything) == sorted(chain(*extras.values()))
+    assert extras.pop("web") == ["asynctasq-cli[web]>=0.1.0,<0.2"]
+    assert {f"asynctasq-{extra}" for extra in extras} == DRIVERS
 
 
 def test_every_driver_is_held_to_the_import_rules() -> None:

@@ -17,7 +17,7 @@ from asynctasq_cli.view import View, with_view
 #: Looks at a message that moves from state to state as fast as we act.
 LOOKS = 5
 
-_SAID = {
+SAID = {
     "removed": "removed before it ran",
     "revoked": "revoked; its worker is told within a third of its lease, and stops it",
     "running": "is running, and was not cancelled",
@@ -25,7 +25,7 @@ _SAID = {
     "dead": "is dead; remove it with: asynctasq dead purge",
     "unknown": "is not there: done already, or never stored",
 }
-_DONE = ("removed", "revoked")
+DONE = ("removed", "revoked")
 
 
 @click.command()
@@ -43,22 +43,24 @@ def cancel(ids: tuple[str, ...], queue: str | None, as_json: bool, **options: An
     asynctasq cancel 0198c0de 0198c0df --queue emails
     """
     config = make_config(options)
-    outcomes = with_view(config, lambda view: _cancel(view, list(dict.fromkeys(ids)), queue))
+    outcomes = with_view(
+        config, lambda view: cancel_messages(view, list(dict.fromkeys(ids)), queue)
+    )
     if as_json:
         print_json([{"id": one, "outcome": outcome} for one, outcome in outcomes.items()])
     failed = False
     for one, outcome in outcomes.items():
-        failed |= outcome not in _DONE
-        if outcome not in _DONE:
+        failed |= outcome not in DONE
+        if outcome not in DONE:
             hint = f" ({cannot(config, 'revoke what runs')})" if outcome == "running" else ""
-            click.echo(f"error: {printable(one)} {_SAID[outcome]}{hint}", err=True)
+            click.echo(f"error: {printable(one)} {SAID[outcome]}{hint}", err=True)
         elif not as_json:
-            click.echo(f"{printable(one)} {_SAID[outcome]}")
+            click.echo(f"{printable(one)} {SAID[outcome]}")
     return 1 if failed else 0
 
 
-async def _cancel(view: View, ids: Sequence[str], queue: str | None) -> dict[str, str]:
-    """What became of each id."""
+async def cancel_messages(view: View, ids: Sequence[str], queue: str | None) -> dict[str, str]:
+    """Cancel what waits or runs; returns what became of each id, as a word of `SAID`."""
     if view.whole:
         raise cannot(view.config, "cancel single messages")
     outcomes = dict.fromkeys(ids, "unknown")

@@ -21,6 +21,7 @@ from asynctasq_cli.migrate import migrate
 from asynctasq_cli.operating import OPERATING, command_names
 from asynctasq_cli.output import printable
 from asynctasq_cli.queues import queues
+from asynctasq_cli.web.command import web
 from asynctasq_cli.worker import worker
 
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^@\s]*(?=@)")
@@ -33,7 +34,7 @@ def cli(debug: bool) -> None:
     """An async-first distributed task queue."""
 
 
-for command in (worker, demo, queues, dead, doctor, migrate, bench):
+for command in (worker, demo, queues, dead, doctor, migrate, bench, web):
     cli.add_command(command)
 
 for command in OPERATING:
@@ -48,6 +49,7 @@ click.rich_click.OPTION_GROUPS = {
         "doctor",
         "migrate",
         "bench",
+        "web",
         *(f"dead {name}" for name in dead.commands),
     )
 }

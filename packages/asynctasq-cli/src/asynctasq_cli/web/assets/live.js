@@ -1,0 +1,40 @@
+// Snapshots as they come, and whether they come.
+
+export class Live {
+  // `refused` is called when the server answers, and gives no snapshots.
+  constructor(refused) {
+    this.refused = refused;
+    this.snapshot = null;
+    this.problem = null;
+    this.at = 0;
+    this.listeners = new Set();
+  }
+
+  start() {
+    const source = new EventSource(new URL("api/events", document.baseURI));
+    source.addEventListener("snapshot", (event) => {
+      this.snapshot = JSON.parse(event.data);
+      this.at = Date.now();
+      this.change(null);
+    });
+    source.addEventListener("problem", (event) => {
+      this.change({ where: "broker", why: JSON.parse(event.data).problem });
+    });
+    source.addEventListener("error", () => {
+      this.change({ where: "server", why: "The dashboard's server does not answer." });
+      // refused, not lost: the browser gives up by itself
+      if (source.readyState !== EventSource.CLOSED) return;
+      this.refused();
+      setTimeout(() => this.start(), 5000);
+    });
+  }
+
+  change(problem) {
+    this.problem = problem;
+    for (const listener of this.listeners) listener();
+  }
+
+  queue(name) {
+    return this.snapshot?.queues.find((queue) => queue.queue === name) ?? null;
+  }
+}

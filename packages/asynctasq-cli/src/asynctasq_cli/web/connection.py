@@ -1,0 +1,46 @@
+"""The connected driver, shared by all who need it at a time."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from asynctasq import BaseDriver, Config, DriverFactory
+
+
+class Connection:
+    """Connects for the first who uses the driver, and disconnects after the last.
+
+    So a mounted dashboard needs no start and no end of its own, and costs the broker nothing while
+    nobody looks.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._lock = asyncio.Lock()
+        self._driver: BaseDriver | None = None
+        self._users = 0
+
+    @asynccontextmanager
+    async def use(self) -> AsyncGenerator[BaseDriver, None]:
+        """The connected driver; raises what `BaseDriver.connect` does."""
+        driver = await self._take()
+        try:
+            yield driver
+        finally:
+            await self._give_back()
+
+    async def _take(self) -> BaseDriver:
+        async with self._lock:
+            if self._driver is None:
+                driver = DriverFactory.create_from_config(self._config)
+                await driver.connect()
+                self._driver = driver
+            self._users += 1
+            return self._driver
+
+    async def _give_back(self) -> None:
+        async with self._lock:
+            self._users -= 1
+            if self._users == 0 and self._driver is not None:
+                driver, self._driver = self._driver, None
+                await driver.disconnect()
