@@ -17,7 +17,11 @@ pytest.importorskip("selenium", reason="needs selenium")
 pytest.importorskip("starlette", reason="needs the extra web")
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    WebDriverException,
+)
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -104,7 +108,10 @@ class Page:
             try:
                 if found := condition():
                     return found
-            except StaleElementReferenceException:  # it was replaced while we looked
+            except (
+                NoSuchElementException,
+                StaleElementReferenceException,
+            ):  # it was replaced while we looked
                 pass
             assert time.monotonic() < deadline, self.browser.find_element(By.TAG_NAME, "body").text
             time.sleep(0.05)
@@ -131,6 +138,15 @@ class Page:
             )
         )
 
+    def click(self, find: Callable[[], WebElement]) -> None:
+        """Click an element; find it again when it was replaced meanwhile."""
+
+        def click() -> bool:
+            find().click()
+            return True
+
+        self.until(click)
+
     def sees(self, text: str) -> None:
         """Wait until the page says this."""
         self.until(lambda: text in self.browser.find_element(By.TAG_NAME, "body").text)
@@ -139,7 +155,7 @@ class Page:
         """Give the token."""
         self.open()
         self.find("#token").send_keys(TOKEN)
-        self.button("Sign in").click()
+        self.click(lambda: self.button("Sign in"))
         self.find("#pulse[data-state=live]")
 
     def row(self, queue: str) -> list[str]:
@@ -239,11 +255,11 @@ def test_what_comes_with_a_task_is_text(page: Page, broker: Broker) -> None:
     broker.bury("dead", queue="q/%2F?#")
     broker.store("ready", queue="q/%2F?#")
     page.until(lambda: page.row("q/%2F?#") == ["1", "0", "0", "1"])
-    page.find("td.number a.bad").click()
+    page.click(lambda: page.find("td.number a.bad"))
     page.sees(EVIL)
     page.sees('ValueError: <img src=x onerror="window.hacked = 1"> \\x1b[31m\\u202e')
     page.sees(r"('<i>\x07')")
-    page.find("td.task a").click()
+    page.click(lambda: page.find("td.task a"))
     page.sees("<b>bold</b>")
     assert page.find("h1").text == EVIL
     assert page.find("pre.traceback").text.startswith("ValueError: <img")
@@ -253,18 +269,18 @@ def test_what_comes_with_a_task_is_text(page: Page, broker: Broker) -> None:
 def test_a_dead_task_is_requeued_and_others_are_deleted(page: Page, broker: Broker) -> None:
     broker.bury("a", "b", "c", queue="q")
     page.open("#/queue/q/dead")
-    page.find("input[aria-label='Choose b']").click()
-    page.button("Requeue").click()
+    page.click(lambda: page.find("input[aria-label='Choose b']"))
+    page.click(lambda: page.button("Requeue"))
     page.sees("q: 1 requeued")
     assert broker.counts("q") == (1, 2)
     page.until(lambda: len(page.browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 2)
-    page.button("Purge all").click()
+    page.click(lambda: page.button("Purge all"))
     page.sees("They are removed for good.")
-    page.button("Leave it").click()
+    page.click(lambda: page.button("Leave it"))
     page.until(lambda: not page.browser.find_elements(By.CSS_SELECTOR, "dialog[open]"))
     assert broker.counts("q") == (1, 2)
-    page.button("Purge all").click()
-    page.find("#ask-yes").click()
+    page.click(lambda: page.button("Purge all"))
+    page.click(lambda: page.find("#ask-yes"))
     page.sees("q: 2 removed")
     page.sees("Nothing is dead.")
     assert broker.counts("q") == (1, 0)
@@ -273,10 +289,10 @@ def test_a_dead_task_is_requeued_and_others_are_deleted(page: Page, broker: Brok
 
 def test_a_queue_is_paused_and_resumed(page: Page, broker: Broker) -> None:
     broker.store("a", queue="q")
-    page.button("Pause").click()
+    page.click(lambda: page.button("Pause"))
     page.find("td .mark")
     assert broker.do(lambda driver: driver.paused()) == ["q"]
-    page.button("Resume").click()
+    page.click(lambda: page.button("Resume"))
     page.until(
         lambda: not page.find("td.name").find_element(By.CSS_SELECTOR, ".mark").is_displayed()
     )
@@ -289,12 +305,12 @@ def test_waiting_tasks_are_paged_and_one_is_found_by_its_id(page: Page, broker: 
     page.open("#/queue/q/ready")
     page.sees("1 to 50")
     for text in ("51 to 100", "101 to 120"):
-        page.until(lambda: page.browser.find_element(By.LINK_TEXT, "Later →")).click()
+        page.click(lambda: page.browser.find_element(By.LINK_TEXT, "Later →"))
         page.sees(text)
     page.find("#find-id").send_keys("id-007\n")
     page.until(lambda: page.find("h1").text == EVIL)
-    page.button("Cancel").click()
-    page.find("#ask-yes").click()
+    page.click(lambda: page.button("Cancel"))
+    page.click(lambda: page.find("#ask-yes"))
     page.sees("removed before it ran")
     page.sees("no message has this id")
     assert broker.counts("q") == (119, 0)
@@ -321,13 +337,13 @@ def test_the_colours_are_chosen_and_kept(page: Page) -> None:
         return page.find("body").value_of_css_property("background-color")
 
     before, chosen = background(), page.find("#theme").text
-    page.find("#theme").click()
+    page.click(lambda: page.find("#theme"))
     assert background() != before
     assert page.find("#theme").text != chosen
     after = background()
     page.browser.refresh()
     assert background() == after
-    page.find("#theme").click()
+    page.click(lambda: page.find("#theme"))
     page.is_clean()
 
 
@@ -356,6 +372,6 @@ def test_a_wrong_token_is_refused(
     page = Page(browser, url)
     page.open()
     page.find("#token").send_keys("not the token at all")
-    page.button("Sign in").click()
+    page.click(lambda: page.button("Sign in"))
     page.sees("this is not the token")
     assert page.browser.current_url.endswith("/login")
