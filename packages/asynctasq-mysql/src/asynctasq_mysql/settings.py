@@ -15,7 +15,7 @@ class MySQLSettings(DriverSettings):
     Attributes:
         mysql_dsn: ``mysql://user:password@host:3306/database``, with ``?ssl_mode=``, ``ssl_ca=``,
             ``ssl_cert=``, ``ssl_key=`` or ``unix_socket=``.
-        mysql_queue_table: what waits or runs; two more tables have names that begin like it.
+        mysql_queue_table: what waits or runs; three more tables have names that begin like it.
         mysql_dead_letter_table: what is kept with an error.
         mysql_min_pool_size: connections that are opened at once.
         mysql_max_pool_size: most connections; a waiting dequeue holds none.
