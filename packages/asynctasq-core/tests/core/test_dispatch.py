@@ -31,6 +31,7 @@ from asynctasq.core.dispatcher import Dispatcher
 from asynctasq.core.message_id import new_message_id
 from asynctasq.drivers import Limits, State
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
+from asynctasq.events import EventStream
 from asynctasq.serialization import EnvelopeCodec, MsgpackSerializer
 
 NewDriver = Callable[[], BaseDriver]
@@ -71,7 +72,7 @@ class Counting(MemoryDriver):
 
 
 def dispatcher(driver: BaseDriver) -> Dispatcher:
-    return Dispatcher(driver, EnvelopeCodec(MsgpackSerializer()), client.config)
+    return Dispatcher(driver, EnvelopeCodec(MsgpackSerializer()), client.config, EventStream([]))
 
 
 pytestmark = pytest.mark.anyio

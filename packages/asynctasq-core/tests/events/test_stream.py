@@ -19,7 +19,7 @@ def anyio_backend() -> str:
 
 def event(number: int) -> Event:
     info = WorkerInfo("w", "host", 1, ("q",), 1, 0, number, 0.0)
-    return WorkerHeartbeat(time=float(number), worker_id="w", info=info)
+    return WorkerHeartbeat(time=float(number), info=info)
 
 
 class Recorder:

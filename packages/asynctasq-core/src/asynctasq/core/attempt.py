@@ -25,6 +25,7 @@ class Attempt:
         task: runs it; None once it has an outcome.
         begun: the user's code has started.
         stop: why it was cancelled, if the worker did it.
+        error: what its task raised.
     """
 
     delivery: Delivery
@@ -33,6 +34,7 @@ class Attempt:
     begun: bool = False
     stop: Stop | None = None
     call: "Call | None" = field(default=None)
+    error: BaseException | None = None
 
     def cancel(self, stop: Stop) -> None:
         """Stop the attempt, if it is still running; once, so that it can clean up."""
@@ -56,6 +58,11 @@ class Attempt:
         """The task's name, for people."""
         return self.call.envelope.task if self.call else "(unreadable)"
 
+    @property
+    def correlation_id(self) -> str | None:
+        """What joins the call to the request or task that dispatched it."""
+        return self.call.envelope.correlation_id if self.call else None
+
     def context(self) -> TaskContext:
         """What the running task may know."""
         assert self.call is not None
@@ -68,7 +75,7 @@ class Attempt:
             queue=self.delivery.queue,
             worker_id=self.worker_id,
             enqueued_at=envelope.enqueued_at,
-            correlation_id=envelope.correlation_id,
+            correlation_id=self.correlation_id,
         )
 
 

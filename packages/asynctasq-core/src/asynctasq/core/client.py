@@ -9,11 +9,13 @@ from functools import partial
 from weakref import WeakKeyDictionary
 
 from asynctasq.config import Config
-from asynctasq.core.composer import Composer, handles
+from asynctasq.core.composer import Composer, enqueued, handles
 from asynctasq.core.dispatcher import Dispatcher
 from asynctasq.core.driver_factory import DriverFactory
 from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.errors import ConfigError
+from asynctasq.events.records import TaskEnqueued
+from asynctasq.events.stream import EventEmitter, EventStream
 from asynctasq.serialization.envelope import EnvelopeCodec
 from asynctasq.serialization.msgpack import MsgpackSerializer
 from asynctasq.serialization.serializer import BaseSerializer
@@ -30,7 +32,8 @@ class Client:
         self._config: Config | None = None
         self._serializer: BaseSerializer = MsgpackSerializer()
         self._make_driver: Callable[[], BaseDriver] | None = None
-        self._version = 0  # of all three
+        self._emitters: Sequence[EventEmitter] = ()
+        self._version = 0  # of all of these
         self._dispatchers: WeakKeyDictionary[Loop, tuple[int, Dispatcher]] = WeakKeyDictionary()
         self._closers: WeakKeyDictionary[Loop, AsyncGenerator[None, None]] = WeakKeyDictionary()
         self._portal: Portal | None = None
@@ -53,12 +56,15 @@ class Client:
         config: Config,
         serializer: BaseSerializer | None = None,
         make_driver: Callable[[], BaseDriver] | None = None,
+        emitters: Sequence[EventEmitter] | None = None,
     ) -> None:
         """Use these from now on; loops that dispatched already get a new dispatcher."""
         self._config = config
         self._make_driver = make_driver
         if serializer is not None:
             self._serializer = serializer
+        if emitters is not None:
+            self._emitters = tuple(emitters)
         self._version += 1
 
     def make_driver(self) -> BaseDriver:
@@ -84,14 +90,15 @@ class Client:
         """Store one call from synchronous code; blocks until it is stored."""
         if connection is not None:  # in this thread, where the connection belongs
             codec = codec_of(self.config, self._serializer)
-            composer = Composer(self.make_driver(), codec, self.config)
-            message = composer.compose(call)
-            composer.transactional.enqueue_on_sync(connection, [message])
+            message = Composer(self.make_driver(), codec, self.config).store_sync(call, connection)
+            if self._emitters:
+                self._open_portal().tell(self, enqueued(call, message))
             return handles([call], [message])[0]
-        with self._lock:
-            if self._portal is None:
-                self._portal = Portal()
-        return self._portal.run(self, call)
+        return self._open_portal().run(self, call)
+
+    async def tell(self, event: TaskEnqueued) -> None:
+        """Tell those who listen."""
+        (await self._here()).tell(event)
 
     async def close(self) -> None:
         """Finish and disconnect what this event loop uses."""
@@ -112,13 +119,21 @@ class Client:
         self._portal = None
         self._lock = threading.Lock()
 
+    def _open_portal(self) -> "Portal":
+        with self._lock:
+            if self._portal is None:
+                self._portal = Portal()
+            return self._portal
+
     async def _here(self) -> Dispatcher:
         loop = asyncio.get_running_loop()
         version, dispatcher = self._dispatchers.get(loop, (0, None))
         if dispatcher is not None and version == self._version:
             return dispatcher
         codec = codec_of(self.config, self._serializer)
-        old, dispatcher = dispatcher, Dispatcher(self.make_driver(), codec, self.config)
+        events = EventStream(self._emitters)
+        old, dispatcher = dispatcher, Dispatcher(self.make_driver(), codec, self.config, events)
+        events.start()
         self._dispatchers[loop] = self._version, dispatcher
         if loop not in self._closers:
             self._closers[loop] = closer = self._close_with_loop(loop)
@@ -150,6 +165,10 @@ class Portal:
         """Dispatch `call` on this thread's loop and wait for it."""
         return asyncio.run_coroutine_threadsafe(client.dispatch(call), self._loop).result()
 
+    def tell(self, client: Client, event: TaskEnqueued) -> None:
+        """Tell those who listen, from this thread's loop."""
+        asyncio.run_coroutine_threadsafe(client.tell(event), self._loop).result()
+
     def close(self, client: Client) -> None:
         """Disconnect, and end the thread."""
         asyncio.run_coroutine_threadsafe(client.close(), self._loop).result(timeout=5)
@@ -176,6 +195,7 @@ def init(
     /,
     *,
     serializer: BaseSerializer | None = None,
+    emitters: Sequence[EventEmitter] | None = None,
     **values: object,
 ) -> Config:
     """Configure this process's producer, and return the configuration.
@@ -185,6 +205,8 @@ def init(
             not given comes from the environment, ``.env`` or ``pyproject.toml``, as it does
             when `init` is never called.
         serializer: how messages are written; `MsgpackSerializer` by default.
+        emitters: who is told of each call that is stored; see `asynctasq.events`. A worker's own
+            are told of what its tasks dispatch.
 
     Raises:
         ConfigError: an unknown name or a bad value.
@@ -195,7 +217,7 @@ def init(
         ready = config
     else:
         ready = Config(**{**(config or {}), **values})
-    client.configure(ready, serializer)
+    client.configure(ready, serializer, emitters=emitters)
     return ready
 
 

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 
 from asynctasq.config import Config
 from asynctasq.core.message_id import new_message_id
+from asynctasq.core.tracing import Headers, current_tracing
 from asynctasq.drivers.abilities import TransactionalEnqueue
 from asynctasq.drivers.base_driver import BaseDriver, Message
 from asynctasq.errors import BrokerRejected
+from asynctasq.events.records import TaskEnqueued
 from asynctasq.serialization.envelope import Envelope, EnvelopeCodec
 from asynctasq.tasks.call import TaskCall, TaskHandle
 from asynctasq.tasks.context import current_context, running_task
+
+_NO_HEADERS: Headers = {}
 
 
 class Composer:
@@ -21,8 +25,8 @@ class Composer:
         self._codec = codec
         self._config = config
 
-    def compose(self, call: TaskCall[object]) -> Message:
-        """The message for a call.
+    def compose(self, call: TaskCall[object], headers: Headers = _NO_HEADERS) -> Message:
+        """The message for a call, with which `headers` travel.
 
         Raises `SerializationError` for an argument that cannot travel, `BrokerRejected` when the
         message is over the broker's limit.
@@ -36,7 +40,8 @@ class Composer:
             retry_delay=options.retry_delay,
             timeout=options.timeout,
             enqueued_at=time.time(),
-            correlation_id=options.correlation_id or _inherited_correlation(),
+            correlation_id=_correlation(call),
+            headers=headers,
         )
         body = self._codec.encode(envelope)
         if len(body) > self.driver.limits.max_body:
@@ -46,6 +51,19 @@ class Composer:
             )
         queue = options.queue or call.definition.options.queue or self._config.default_queue
         return Message(new_message_id(), queue, body, options.delay)
+
+    def store_sync(self, call: TaskCall[object], connection: object) -> Message:
+        """Store a call over a connection of synchronous code; returns what was stored."""
+        tracing = current_tracing()
+        if tracing is None:
+            message = self.compose(call)
+            self.transactional.enqueue_on_sync(connection, [message])
+            return message
+        with tracing.sending([call]) as sending:
+            message = self.compose(call, sending.headers)
+            sending.composed([message])
+            self.transactional.enqueue_on_sync(connection, [message])
+        return message
 
     @property
     def transactional(self) -> TransactionalEnqueue:
@@ -66,8 +84,21 @@ def handles(calls: Sequence[TaskCall[object]], messages: Sequence[Message]) -> l
     ]
 
 
-def _inherited_correlation() -> str | None:
-    if running_task.get(None) is None:
-        return None
+def enqueued(call: TaskCall[object], message: Message) -> TaskEnqueued:
+    """The event for a call that was stored."""
+    return TaskEnqueued(
+        time=time.time(),
+        task_id=message.id,
+        name=call.definition.name,
+        queue=message.queue,
+        correlation_id=_correlation(call),
+        delay=message.delay,
+    )
+
+
+def _correlation(call: TaskCall[object]) -> str | None:
+    """What the caller chose, else what the running task has, else its id."""
+    if call.options.correlation_id or running_task.get(None) is None:
+        return call.options.correlation_id
     context = current_context()
     return context.correlation_id or context.id

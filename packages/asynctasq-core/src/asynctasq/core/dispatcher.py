@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asynctasq.config import Config
-from asynctasq.core.composer import Composer, handles
+from asynctasq.core.composer import Composer, enqueued, handles
 from asynctasq.core.group_commit import GroupCommit
+from asynctasq.core.tracing import current_tracing
 from asynctasq.drivers.base_driver import BaseDriver, Message
 from asynctasq.errors import BrokerRejected, EnqueueFailed, TaskError
+from asynctasq.events.records import TaskEnqueued
+from asynctasq.events.stream import EventStream
 from asynctasq.serialization.envelope import EnvelopeCodec
 from asynctasq.tasks.call import TaskCall, TaskHandle
 
@@ -28,10 +31,16 @@ class Dispatcher:
 
     A call is durable in the broker when `dispatch` returns. Calls that are dispatched while a
     round trip is under way share the next one.
+
+    Args:
+        events: is told of what was stored; started by others, ended here by `close`.
     """
 
-    def __init__(self, driver: BaseDriver, codec: EnvelopeCodec, config: Config) -> None:
+    def __init__(
+        self, driver: BaseDriver, codec: EnvelopeCodec, config: Config, events: EventStream
+    ) -> None:
         self._driver = driver
+        self._events = events
         self._composer = Composer(driver, codec, config)
         self._loop = asyncio.get_running_loop()
         self._orders: GroupCommit[_Order] = GroupCommit(self._commit, limit=BATCH)
@@ -46,28 +55,31 @@ class Dispatcher:
         self, calls: Sequence[TaskCall[object]], *, connection: object | None = None
     ) -> list[TaskHandle]:
         """Store many calls in one round trip; all or, with `EnqueueFailed`, a part of them."""
-        messages = [self._composer.compose(call) for call in calls]
-        if not messages:
-            return []
-        if connection is not None:
-            await self._composer.transactional.enqueue_on(connection, messages)
-        else:
-            order = _Order(messages, self._loop.create_future())
-            self._orders.add(order)
-            await order.stored
-        return handles(calls, messages)
+        tracing = current_tracing()
+        if tracing is None or not calls:
+            messages = [self._composer.compose(call) for call in calls]
+            return await self._store(calls, messages, connection)
+        with tracing.sending(calls) as sending:
+            messages = [self._composer.compose(call, sending.headers) for call in calls]
+            sending.composed(messages)
+            return await self._store(calls, messages, connection)
 
     def dispatch_sync(
         self, call: TaskCall[object], *, connection: object | None = None
     ) -> TaskHandle:
         """Store one call from another thread than the event loop's."""
         if connection is not None:
-            message = self._composer.compose(call)
-            self._composer.transactional.enqueue_on_sync(connection, [message])
+            message = self._composer.store_sync(call, connection)
+            if self._events:
+                self._loop.call_soon_threadsafe(self.tell, enqueued(call, message))
             return handles([call], [message])[0]
         if _running_loop() is self._loop:
             raise TaskError("dispatch_sync() would block this event loop: await dispatch() instead")
         return asyncio.run_coroutine_threadsafe(self.dispatch(call), self._loop).result()
+
+    def tell(self, event: TaskEnqueued) -> None:
+        """Tell those who listen; to be called on its event loop."""
+        self._events.emit(lambda: event)
 
     async def flush(self) -> None:
         """Finish what is under way."""
@@ -77,6 +89,39 @@ class Dispatcher:
         """Finish what is under way and disconnect."""
         await self.flush()
         await self._driver.disconnect()
+        await self._events.close()
+
+    async def _store(
+        self,
+        calls: Sequence[TaskCall[object]],
+        messages: Sequence[Message],
+        connection: object | None,
+    ) -> list[TaskHandle]:
+        if not messages:
+            return []
+        if connection is not None:
+            await self._composer.transactional.enqueue_on(connection, messages)
+        else:
+            order = _Order(messages, self._loop.create_future())
+            self._orders.add(order)
+            try:
+                await order.stored
+            except EnqueueFailed as error:
+                self._tell_stored(calls, messages, but=error.rejected)
+                raise
+        self._tell_stored(calls, messages)
+        return handles(calls, messages)
+
+    def _tell_stored(
+        self,
+        calls: Sequence[TaskCall[object]],
+        messages: Sequence[Message],
+        but: Sequence[str] = (),
+    ) -> None:
+        if self._events:
+            for call, message in zip(calls, messages, strict=True):
+                if message.id not in but:
+                    self.tell(enqueued(call, message))
 
     async def _commit(self, orders: Sequence[_Order]) -> None:
         try:

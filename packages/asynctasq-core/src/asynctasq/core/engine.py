@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -23,9 +23,10 @@ from asynctasq.core.process_child import Setup
 from asynctasq.core.process_pool import ProcessPool
 from asynctasq.core.runners import Runners
 from asynctasq.core.seclusion import CHANCES_IF_INEXACT, Seclusion
-from asynctasq.core.settler import Settler
+from asynctasq.core.settler import Settler, emit_lost
 from asynctasq.core.shutdown import Shutdown
 from asynctasq.core.slots import Slots
+from asynctasq.core.vitals import Vitals
 from asynctasq.drivers.abilities import Inspector, WorkerInfo
 from asynctasq.drivers.base_driver import BaseDriver, Delivery, Outcome, Settlement
 from asynctasq.errors import BrokerUnavailable
@@ -65,6 +66,7 @@ class Plan:
     heartbeat_interval: float
     process_pool_size: int | None
     process_pool_max_tasks_per_child: int | None
+    process_pool_initializer: Callable[[], None] | None
     shutdown_timeout: float
     lease: float
     burst: bool
@@ -76,16 +78,24 @@ class Plan:
 class Engine:
     """Wires the parts of one run together. Enter it, and `run`."""
 
-    def __init__(self, driver: BaseDriver, plan: Plan) -> None:
+    def __init__(self, driver: BaseDriver, plan: Plan, vitals: Vitals) -> None:
         self._driver = driver
         self._plan = plan
         config, serializer = plan.config or client.config, plan.serializer or client.serializer
         self._started = time.monotonic()
         self._shutdown = Shutdown()
         self._slots = Slots(plan.concurrency, plan.max_tasks)
-        self._keeper = LeaseKeeper(driver, lease=plan.lease, on_lost=self._leases_lost)
+        self._events = EventStream(plan.emitters)
+        self._keeper = LeaseKeeper(
+            driver, lease=plan.lease, on_lost=self._leases_lost, vitals=vitals
+        )
         self._settler = Settler(
-            driver, most=max(UNSETTLED, 2 * plan.concurrency), on_settled=self._settled
+            driver,
+            worker_id=plan.worker_id,
+            most=max(UNSETTLED, 2 * plan.concurrency),
+            on_settled=self._settled,
+            events=self._events,
+            vitals=vitals,
         )
         self._seclusion = Seclusion(
             self._slots,
@@ -93,13 +103,12 @@ class Engine:
             flush=self._settler.flush,
             chances=1 if driver.limits.exact_attempts else CHANCES_IF_INEXACT,
         )
-        self._runners = Runners(_make_pool(plan, Setup.of(driver, config, serializer)))
-        self._events = EventStream(plan.emitters)
+        self._runners = Runners(_make_pool(driver, plan, config, serializer))
         self._heartbeat = Heartbeat(
-            driver, self._events, interval=plan.heartbeat_interval, info=self._info
+            driver, self._events, interval=plan.heartbeat_interval, info=self.info
         )
         codec = codec_of(config, serializer)
-        self._dispatcher = Dispatcher(driver, codec, config)
+        self._dispatcher = Dispatcher(driver, codec, config, self._events)
         self._executor = Executor(
             registry=plan.registry,
             codec=codec,
@@ -118,6 +127,7 @@ class Engine:
             capacity=self._capacity,
             take=self._take,
             finished=self._is_finished,
+            vitals=vitals,
         )
 
     async def __aenter__(self) -> Self:
@@ -238,6 +248,7 @@ class Engine:
             attempt = self._slots.find(delivery)
             # else its outcome is on the way and will be refused, or it has a new lease by now
             if attempt is not None and attempt.delivery == delivery:
+                emit_lost(self._events, self._plan.worker_id, delivery)
                 self._keeper.drop(attempt.delivery)
                 attempt.cancel(Stop.LEASE_LOST)
 
@@ -264,7 +275,8 @@ class Engine:
             return False  # the broker cannot tell, but this worker can
         return not any(one.unfinished for one in stats)
 
-    def _info(self) -> WorkerInfo:
+    def info(self) -> WorkerInfo:
+        """What the worker says about itself."""
         return WorkerInfo(
             id=self._plan.worker_id,
             host=socket.gethostname(),
@@ -283,10 +295,11 @@ async def _cancel(*tasks: asyncio.Task[object]) -> None:
     await asyncio.wait(tasks)
 
 
-def _make_pool(plan: Plan, setup: Setup) -> ProcessPool:
-    config = setup.config
+def _make_pool(
+    driver: BaseDriver, plan: Plan, config: Config, serializer: BaseSerializer
+) -> ProcessPool:
     return ProcessPool(
         plan.process_pool_size or config.process_pool_size,
         plan.process_pool_max_tasks_per_child or config.process_pool_max_tasks_per_child,
-        setup,
+        Setup.of(driver, config, serializer, plan.process_pool_initializer),
     )

@@ -13,6 +13,7 @@ from asynctasq.core.attempt import Attempt, Call, Stop
 from asynctasq.core.retry import NOT_KNOWN_YET, attempts_for, policy_for
 from asynctasq.core.runners import Runners
 from asynctasq.core.seclusion import AGAIN, Seclusion
+from asynctasq.core.tracing import current_tracing
 from asynctasq.drivers.base_driver import Outcome, Settlement
 from asynctasq.errors import (
     InvalidArguments,
@@ -24,7 +25,7 @@ from asynctasq.errors import (
     UnsupportedVersion,
     WorkerDied,
 )
-from asynctasq.events.records import TaskDied, TaskRetried, TaskStarted, TaskSucceeded
+from asynctasq.events import records
 from asynctasq.events.stream import EventStream
 from asynctasq.serialization.envelope import EnvelopeCodec
 from asynctasq.tasks.context import running_task
@@ -84,7 +85,7 @@ class Executor:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, the message needs an outcome
             if attempt.interrupted_by(error):
-                settlement = _interrupted(attempt)
+                settlement = self._interrupted(attempt)
             else:  # a serializer that raises what it likes
                 settlement = self._not_readable_yet(attempt, error)
         finally:
@@ -101,6 +102,13 @@ class Executor:
             return self._dead(attempt, error)
         attempt.call = call
         running_task.set(attempt.context)
+        tracing = current_tracing()
+        if tracing is None:
+            return await self._judge(attempt, call)
+        with tracing.running(attempt, call):
+            return await self._judge(attempt, call)
+
+    async def _judge(self, attempt: Attempt, call: Call) -> Settlement | None:
         if attempt.delivery.attempt > call.max_attempts:
             return await self._last_chance(attempt, call)
         return await self._perform(attempt, call)
@@ -128,16 +136,18 @@ class Executor:
         started = time.perf_counter()
         try:
             call.runnable = call.definition.prepare(call.envelope.args, call.envelope.kwargs)
-            self._emit(TaskStarted, attempt)
+            self._emit(records.TaskStarted, attempt, enqueued_at=call.envelope.enqueued_at)
             await self._runners.run(attempt, call, call.runnable)
         except BaseException as error:  # SystemExit, too, is the task's failure
             if attempt.interrupted_by(error):
                 raise
             if isinstance(error, asyncio.CancelledError):
                 error = TaskCancelled(str(error))
+            attempt.error = error
+            self._emit_failure(attempt, error, time.perf_counter() - started)
             return await self._failed(attempt, call, error)
         if attempt.stop is Stop.LEASE_LOST:  # it ignored its cancellation
-            return _interrupted(attempt)
+            return self._interrupted(attempt)
         return self._done(attempt, time.perf_counter() - started)
 
     def _read(self, attempt: Attempt) -> Call:
@@ -150,7 +160,7 @@ class Executor:
     def _done(self, attempt: Attempt, duration: float) -> Settlement:
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s done in %.3f s", attempt.name, duration, extra=_fields(attempt))
-        self._emit(TaskSucceeded, attempt, duration=duration)
+        self._emit(records.TaskSucceeded, attempt, duration=duration)
         return Settlement(attempt.delivery, Outcome.DONE)
 
     async def _failed(self, attempt: Attempt, call: Call, error: BaseException) -> Settlement:
@@ -195,17 +205,35 @@ class Executor:
             "%s failed, again in %.1f s: %s", attempt.name, delay, text,
             extra=_fields(attempt), exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
         )  # fmt: skip
-        self._emit(TaskRetried, attempt, error=text, delay=delay)
+        self._emit(records.TaskRetried, attempt, error=text, delay=delay)
         return Settlement(attempt.delivery, Outcome.RETRY, delay)
 
     def _dead(self, attempt: Attempt, error: BaseException) -> Settlement:
         text = _one_line(error)
         show = _for_people(error) if attempt.call else None
         logger.error("%s is dead: %s", attempt.name, text, extra=_fields(attempt), exc_info=show)
-        self._emit(TaskDied, attempt, error=text)
+        self._emit(records.TaskDied, attempt, error=text)
         return Settlement(attempt.delivery, Outcome.DEAD, note=_note(error))
 
-    def _emit(self, record: type, attempt: Attempt, **more: object) -> None:
+    def _interrupted(self, attempt: Attempt) -> Settlement | None:
+        """What becomes of an attempt that was cancelled by the worker."""
+        reason = attempt.stop.value if attempt.stop else "interrupted"
+        self._emit(records.TaskCancelled, attempt, reason=reason)
+        if attempt.stop is Stop.LEASE_LOST:
+            logger.warning(
+                "%s cancelled: its lease was lost, to another worker or to somebody who "
+                "cancelled it", attempt.name, extra=_fields(attempt),
+            )  # fmt: skip
+            return None
+        logger.info("%s given back", attempt.name, extra=_fields(attempt))
+        delay = 0.0 if attempt.stop is Stop.SHUTDOWN else OTHERS_CANCEL_DELAY
+        return Settlement(attempt.delivery, Outcome.RELEASE, delay)
+
+    def _emit_failure(self, attempt: Attempt, error: BaseException, duration: float) -> None:
+        if self._events is not None:
+            self._emit(records.TaskFailed, attempt, error=_one_line(error), duration=duration)
+
+    def _emit(self, record: type[records.AttemptEvent], attempt: Attempt, **more: object) -> None:
         if self._events is not None:
             self._events.emit(
                 lambda: record(
@@ -214,23 +242,11 @@ class Executor:
                     task_id=attempt.delivery.id,
                     name=attempt.name,
                     queue=attempt.delivery.queue,
+                    correlation_id=attempt.correlation_id,
                     attempt=attempt.delivery.attempt,
-                    **more,
+                    **more,  # pyright: ignore[reportCallIssue] - each record has its own
                 )
             )
-
-
-def _interrupted(attempt: Attempt) -> Settlement | None:
-    """What becomes of an attempt that was cancelled by the worker."""
-    if attempt.stop is Stop.LEASE_LOST:
-        logger.warning(
-            "%s cancelled: its lease was lost, to another worker or to somebody who cancelled it",
-            attempt.name, extra=_fields(attempt),
-        )  # fmt: skip
-        return None
-    logger.info("%s given back", attempt.name, extra=_fields(attempt))
-    delay = 0.0 if attempt.stop is Stop.SHUTDOWN else OTHERS_CANCEL_DELAY
-    return Settlement(attempt.delivery, Outcome.RELEASE, delay)
 
 
 def _workers_died(attempt: Attempt, call: Call) -> WorkerDied:
@@ -281,4 +297,5 @@ def _fields(attempt: Attempt) -> dict[str, object]:
         "task_name": attempt.name,
         "queue": delivery.queue,
         "attempt": delivery.attempt,
+        **({"correlation_id": attempt.correlation_id} if attempt.correlation_id else {}),
     }

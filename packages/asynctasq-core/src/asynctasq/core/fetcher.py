@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from asynctasq.core.backoff import Backoff
+from asynctasq.core.vitals import Vitals
 from asynctasq.drivers.base_driver import BaseDriver, Delivery
 from asynctasq.errors import BrokerUnavailable
 
@@ -43,6 +44,7 @@ class Fetcher:
         take: is given each delivery.
         finished: awaited when a fetch brought nothing; True ends the fetching.
         wait: seconds one fetch may wait for a message.
+        vitals: is told whether the broker answers.
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class Fetcher:
         capacity: Callable[[], Awaitable[int]],
         take: Callable[[Delivery], None],
         finished: Callable[[], Awaitable[bool]],
+        vitals: Vitals,
     ) -> None:
+        self._vitals = vitals
         self._driver = driver
         self._order = QueueOrder(queues)
         self._lease = lease
@@ -92,11 +96,13 @@ class Fetcher:
         except BrokerUnavailable as error:
             if not self._backoff:
                 logger.warning("the broker is away, trying again until it is back: %s", error)
+            self._vitals.failed("fetcher")
             await asyncio.sleep(self._backoff.next())
             return ()
         if self._backoff:
             logger.info("the broker is back")
             self._backoff.reset()
+            self._vitals.answered("fetcher")
         self._order.fetched(deliveries, limit)
         return deliveries
 

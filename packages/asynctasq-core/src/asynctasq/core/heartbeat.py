@@ -8,7 +8,7 @@ from collections.abc import Callable
 from asynctasq.drivers.abilities import WorkerInfo, Workers
 from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.errors import BrokerError
-from asynctasq.events.records import Event, WorkerHeartbeat, WorkerOffline, WorkerOnline
+from asynctasq.events.records import WorkerEvent, WorkerHeartbeat, WorkerOffline, WorkerOnline
 from asynctasq.events.stream import EventStream
 
 logger = logging.getLogger("asynctasq.worker")
@@ -66,6 +66,5 @@ class Heartbeat:
         except BrokerError as error:  # tasks are what matters; the fetcher reports an outage
             logger.debug("no heartbeat: %s", error)
 
-    def _emit(self, record: Callable[..., Event]) -> None:
-        info = self._info()
-        self._events.emit(lambda: record(time=time.time(), worker_id=info.id, info=info))
+    def _emit(self, record: type[WorkerEvent]) -> None:
+        self._events.emit(lambda: record(time=time.time(), info=self._info()))

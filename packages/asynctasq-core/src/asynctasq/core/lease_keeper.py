@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from asynctasq.core.backoff import Backoff
+from asynctasq.core.vitals import Vitals
 from asynctasq.drivers.base_driver import BaseDriver, Delivery
 from asynctasq.errors import BrokerError
 
@@ -24,11 +25,18 @@ class LeaseKeeper:
         driver: gives a sibling for the thread.
         lease: seconds.
         on_lost: called on the worker's event loop with deliveries whose lease was lost.
+        vitals: is told whether the broker answers.
     """
 
     def __init__(
-        self, driver: BaseDriver, *, lease: float, on_lost: Callable[[Sequence[Delivery]], None]
+        self,
+        driver: BaseDriver,
+        *,
+        lease: float,
+        on_lost: Callable[[Sequence[Delivery]], None],
+        vitals: Vitals,
     ) -> None:
+        self._vitals = vitals
         self._driver = driver.sibling()
         self._lease = lease
         self._on_lost = on_lost
@@ -76,11 +84,13 @@ class LeaseKeeper:
         while not await _is_set_within(self._stopped, pause):
             try:
                 await self._extend()
+                self._vitals.answered("leases")
                 backoff.reset()
                 pause = self._lease / 3
             except BrokerError as error:
                 if not backoff:
                     logger.warning("leases cannot be extended just now: %s", error)
+                self._vitals.failed("leases")
                 pause = backoff.next()
             except Exception:  # the thread must outlive a bug in a driver: leases depend on it
                 logger.exception("extending leases failed")

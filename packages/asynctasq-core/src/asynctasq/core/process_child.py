@@ -9,8 +9,9 @@ import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
@@ -18,6 +19,7 @@ from typing import Self, cast
 
 from asynctasq.config import Config
 from asynctasq.core.client import client, codec_of
+from asynctasq.core.tracing import Headers, current_tracing
 from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.errors import TaskError, TaskNotFound
 from asynctasq.importing import importer
@@ -30,25 +32,48 @@ from asynctasq.tasks.registry import registry
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a new process must know; travels by pickle to our own child."""
+    """What a new process must know; travels by pickle to our own child.
+
+    Attributes:
+        initializers: called before the first job.
+    """
 
     config: Config
     serializer: BaseSerializer
     make_driver: Callable[[], BaseDriver]
+    initializers: Sequence[Callable[[], None]] = ()
 
     @classmethod
-    def of(cls, driver: BaseDriver, config: Config, serializer: BaseSerializer) -> Self:
+    def of(
+        cls,
+        driver: BaseDriver,
+        config: Config,
+        serializer: BaseSerializer,
+        initializer: Callable[[], None] | None = None,
+    ) -> Self:
         """The set-up of a worker on `driver`: there, too, goes what its processes dispatch."""
-        return cls(config, serializer, partial(type(driver), driver.settings))
+        tracing = current_tracing()
+        steps = (initializer, tracing.child_setup if tracing else None)
+        return cls(
+            config,
+            serializer,
+            partial(type(driver), driver.settings),
+            [step for step in steps if step is not None],
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One attempt: the message's body, and where its task was defined."""
+    """One attempt: the message's body, and where its task was defined.
+
+    Attributes:
+        trace: leads to the span it is a part of, if there is one.
+    """
 
     body: bytes
     origin: str
     context: TaskContext
+    trace: Headers = field(default_factory=dict[str, object])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +108,8 @@ def main(pipe: "Connection[Failure | None, Job]", setup: Setup) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     importer.allow(setup.config.imports)
     client.configure(setup.config, setup.serializer, setup.make_driver)
+    for initialize in setup.initializers:
+        initialize()
     pipe.send(None)  # ready
     with asyncio.Runner() as runner:
         while True:
@@ -96,15 +123,20 @@ def main(pipe: "Connection[Failure | None, Job]", setup: Setup) -> None:
 
 def _run(job: Job, runner: asyncio.Runner, setup: Setup) -> Failure | None:
     running_task.set(lambda: job.context)
+    tracing = current_tracing()
     try:
-        runnable = _prepare(job, setup)
-        result: object = runnable.execute()
-        if inspect.isawaitable(result):
-            work = _await(cast("Awaitable[object]", result))
-            runner.run(work, context=contextvars.copy_context())
+        with tracing.continued(job.trace) if tracing else nullcontext():
+            _execute(_prepare(job, setup), runner)
     except BaseException as error:  # noqa: BLE001 - a task may raise anything; the parent judges
         return _failure(error)
     return None
+
+
+def _execute(runnable: Runnable, runner: asyncio.Runner) -> None:
+    result: object = runnable.execute()
+    if inspect.isawaitable(result):
+        work = _await(cast("Awaitable[object]", result))
+        runner.run(work, context=contextvars.copy_context())
 
 
 def _prepare(job: Job, setup: Setup) -> Runnable:

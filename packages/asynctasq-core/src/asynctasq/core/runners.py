@@ -11,6 +11,7 @@ from asynctasq.core.attempt import Attempt, Call
 from asynctasq.core.process_child import Job
 from asynctasq.core.process_pool import ProcessPool
 from asynctasq.core.threads import TaskThreads
+from asynctasq.core.tracing import Headers, current_tracing
 from asynctasq.errors import TaskTimeout
 from asynctasq.tasks.definition import Mode, Runnable
 
@@ -76,7 +77,9 @@ class Runners:
         def begun() -> None:
             attempt.begun = True
 
-        job = Job(attempt.delivery.body, call.definition.origin, attempt.context())
+        tracing = current_tracing()
+        trace: Headers = tracing.headers() if tracing else {}
+        job = Job(attempt.delivery.body, call.definition.origin, attempt.context(), trace)
         await self._pool.run(job, call.timeout, begun)
 
 

@@ -8,8 +8,11 @@ from dataclasses import replace
 
 from asynctasq.core.backoff import Backoff
 from asynctasq.core.group_commit import GroupCommit
+from asynctasq.core.vitals import Vitals
 from asynctasq.drivers.base_driver import BaseDriver, Delivery, Settlement
 from asynctasq.errors import BrokerRejected, BrokerUnavailable
+from asynctasq.events.records import LeaseLost, OutcomesSettled
+from asynctasq.events.stream import EventStream
 
 logger = logging.getLogger("asynctasq.worker")
 
@@ -25,11 +28,23 @@ class Settler:
         most: outcomes that may wait before no more tasks should be taken: what was done and not
             settled when a worker dies will be done again.
         on_settled: called with each delivery that needs no lease any more.
+        events: is told of each batch, and of outcomes that came too late.
+        vitals: is told whether the broker answers.
     """
 
     def __init__(
-        self, driver: BaseDriver, *, most: int, on_settled: Callable[[Delivery], None]
+        self,
+        driver: BaseDriver,
+        *,
+        worker_id: str,
+        most: int,
+        on_settled: Callable[[Delivery], None],
+        events: EventStream,
+        vitals: Vitals,
     ) -> None:
+        self._vitals = vitals
+        self._worker_id = worker_id
+        self._events = events if events else None
         self._most = most
         self._driver = driver
         self._on_settled = on_settled
@@ -81,19 +96,23 @@ class Settler:
 
     async def _settle(self, settlements: Sequence[Settlement]) -> None:
         while True:
+            started = time.perf_counter()
             try:
                 lost = await self._driver.settle(settlements)
             except BrokerUnavailable as error:
                 if not self._backoff:
                     logger.warning("outcomes wait: %s", error)
+                self._vitals.failed("settler")
                 await asyncio.sleep(self._backoff.next())
             except BrokerRejected as error:
                 await self._settle_rejected(settlements, error)
                 break
             else:
+                self._emit_settled(len(settlements), time.perf_counter() - started)
                 self._report(lost)
                 break
         self._backoff.reset()
+        self._vitals.answered("settler")
         latest = max(one.delay for one in settlements)
         if latest:
             self._latest_due = max(self._latest_due, time.monotonic() + latest)
@@ -117,9 +136,32 @@ class Settler:
         for settlement in settlements:
             await self._settle([settlement])
 
+    def _emit_settled(self, count: int, duration: float) -> None:
+        if self._events is not None:
+            self._events.emit(
+                lambda: OutcomesSettled(
+                    time=time.time(), worker_id=self._worker_id, count=count, duration=duration
+                )
+            )
+
     def _report(self, lost: Sequence[Delivery]) -> None:
         for delivery in lost:
+            emit_lost(self._events, self._worker_id, delivery)
             logger.warning(
                 "outcome of %s on %s discarded: it was taken over, or cancelled by somebody",
                 delivery.id, delivery.queue,
             )  # fmt: skip
+
+
+def emit_lost(events: EventStream | None, worker_id: str, delivery: Delivery) -> None:
+    """Tell that the lease of `delivery` was lost."""
+    if events:
+        events.emit(
+            lambda: LeaseLost(
+                time=time.time(),
+                worker_id=worker_id,
+                task_id=delivery.id,
+                queue=delivery.queue,
+                attempt=delivery.attempt,
+            )
+        )

@@ -12,18 +12,33 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 from asynctasq.config import Config
 from asynctasq.core.engine import Engine, Plan
 from asynctasq.core.shutdown import Shutdown
+from asynctasq.core.vitals import Vitals
+from asynctasq.drivers.abilities import Inspector, QueueStats, WorkerInfo
 from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.errors import ConfigError, TaskError
 from asynctasq.events.stream import EventEmitter
 from asynctasq.serialization.serializer import BaseSerializer
 from asynctasq.tasks.options import check_count, check_number, check_queue
 from asynctasq.tasks.registry import TaskRegistry, registry
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """How a running worker is.
+
+    Attributes:
+        broker_silence: seconds since it has been asking its broker in vain; 0 if it answers.
+    """
+
+    info: WorkerInfo
+    broker_silence: float
 
 
 class Worker:
@@ -39,6 +54,8 @@ class Worker:
         heartbeat_interval: seconds between heartbeats, to the broker's registry and as events.
         process_pool_size: processes for tasks with ``process=True``; as configured if None.
         process_pool_max_tasks_per_child: a process is replaced after so many tasks.
+        process_pool_initializer: called in each process when it starts, as to set up its logs; has
+            to travel by pickle.
         shutdown_timeout: seconds that running tasks have to finish when the worker is stopped;
             then they are cancelled and given back.
         lease: seconds after which others take over what a dead worker held. A living worker
@@ -65,6 +82,7 @@ class Worker:
         process_pool_size: int | None = None,
         process_pool_max_tasks_per_child: int | None = None,
         *,
+        process_pool_initializer: Callable[[], None] | None = None,
         shutdown_timeout: float = 25.0,
         lease: float = 30.0,
         burst: bool = False,
@@ -93,6 +111,7 @@ class Worker:
             heartbeat_interval=heartbeat_interval,
             process_pool_size=process_pool_size,
             process_pool_max_tasks_per_child=process_pool_max_tasks_per_child,
+            process_pool_initializer=process_pool_initializer,
             shutdown_timeout=shutdown_timeout,
             lease=lease,
             burst=burst,
@@ -116,7 +135,8 @@ class Worker:
             await self._driver.connect()
             # the signals are ours until the last outcome is settled
             with run.shutdown.on_signals() if self._handle_signals else nullcontext():
-                async with Engine(self._driver, self._plan) as engine:
+                async with Engine(self._driver, self._plan, run.vitals) as engine:
+                    run.engine = engine
                     await engine.run(run.shutdown)
         finally:
             try:
@@ -124,6 +144,22 @@ class Worker:
             finally:
                 self._run = None
                 run.ended.set()
+
+    def status(self) -> WorkerStatus | None:
+        """How it is just now, from any thread; None unless it runs."""
+        run = self._run
+        if run is None or run.engine is None:
+            return None
+        return WorkerStatus(run.engine.info(), run.vitals.silence)
+
+    async def backlog(self) -> Sequence[QueueStats]:
+        """Counts of its queues; empty while it does not run, or where the broker cannot tell.
+
+        To be called on the event loop the worker runs on. Raises `BrokerUnavailable`.
+        """
+        if self._run is None or not isinstance(self._driver, Inspector):
+            return ()
+        return await self._driver.counts(self._plan.queues)
 
     async def stop(self) -> None:
         """Stop in order, as SIGTERM does, and wait for the end; does nothing if not running.
@@ -138,10 +174,12 @@ class Worker:
 
 
 class _Run:
-    """One run: how it is asked to end, and that it has."""
+    """One run: how it is asked to end, how it is, and that it has ended."""
 
     def __init__(self) -> None:
         self.shutdown = Shutdown()
+        self.vitals = Vitals()
+        self.engine: Engine | None = None
         self.ended = asyncio.Event()
 
 

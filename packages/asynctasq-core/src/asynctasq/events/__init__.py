@@ -1,27 +1,44 @@
 """What happened, as frozen records, and how they reach those who listen."""
 
+from asynctasq.events.log_emitter import LoggingEmitter
 from asynctasq.events.records import (
+    AttemptEvent,
     Event,
+    LeaseLost,
+    OutcomesSettled,
+    TaskCancelled,
     TaskDied,
+    TaskEnqueued,
     TaskEvent,
+    TaskFailed,
     TaskRetried,
     TaskStarted,
     TaskSucceeded,
+    WorkerEvent,
     WorkerHeartbeat,
     WorkerOffline,
     WorkerOnline,
 )
-from asynctasq.events.stream import EventEmitter, EventStream
+from asynctasq.events.stream import ClosingEmitter, EventEmitter, EventStream
 
 __all__ = [
+    "AttemptEvent",
+    "ClosingEmitter",
     "Event",
     "EventEmitter",
     "EventStream",
+    "LeaseLost",
+    "LoggingEmitter",
+    "OutcomesSettled",
+    "TaskCancelled",
     "TaskDied",
+    "TaskEnqueued",
     "TaskEvent",
+    "TaskFailed",
     "TaskRetried",
     "TaskStarted",
     "TaskSucceeded",
+    "WorkerEvent",
     "WorkerHeartbeat",
     "WorkerOffline",
     "WorkerOnline",

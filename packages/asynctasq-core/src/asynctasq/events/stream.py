@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from asynctasq.events.records import Event
 
@@ -21,6 +21,15 @@ class EventEmitter(Protocol):
 
     async def emit(self, event: Event) -> None:
         """Send one event."""
+        ...
+
+
+@runtime_checkable
+class ClosingEmitter(Protocol):
+    """What an emitter also has that holds something open, such as a connection."""
+
+    async def close(self) -> None:
+        """Let go of it: called on the event loop that called `emit`, after the last event."""
         ...
 
 
@@ -43,9 +52,17 @@ class EventStream:
             for feed in self._feeds:
                 feed.put(event)
 
-    async def __aenter__(self) -> Self:
+    def start(self) -> None:
+        """Begin to send, on the running event loop."""
         for feed in self._feeds:
             feed.start()
+
+    async def close(self) -> None:
+        """Send what is left, for a moment, and let go of the emitters."""
+        await asyncio.gather(*(feed.close() for feed in self._feeds))
+
+    async def __aenter__(self) -> Self:
+        self.start()
         return self
 
     async def __aexit__(
@@ -54,7 +71,7 @@ class EventStream:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        await asyncio.gather(*(feed.close() for feed in self._feeds))
+        await self.close()
 
 
 class _Feed:
@@ -78,6 +95,8 @@ class _Feed:
             return
         self._closing = True
         self._filled.set()
+        if self._task.done():  # asyncio.run cancels every task before it lets us close
+            self.start()
         try:
             await asyncio.wait([self._task], timeout=PATIENCE)
         finally:
@@ -92,10 +111,19 @@ class _Feed:
             self._filled.clear()
             while self._events:
                 await self._send(self._events.popleft())
+        if isinstance(self._emitter, ClosingEmitter):
+            await self._guarded(self._emitter.close)
 
     async def _send(self, event: Event) -> None:
         try:
-            await self._emitter.emit(event)
+            await self._guarded(self._emitter.emit, event)
+        except asyncio.CancelledError:
+            self._events.appendleft(event)  # there may be a moment for it in `close`
+            raise
+
+    async def _guarded(self, call: Callable[..., Awaitable[None]], *values: Event) -> None:
+        try:
+            await call(*values)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
