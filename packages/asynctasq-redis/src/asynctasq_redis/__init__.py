@@ -1,4 +1,4 @@
-"""The Redis and Valkey driver of AsyncTasQ."""
+"""The Redis and Valkey driver of AsyncTasQ, and its emitter of events."""
 
 from typing import TYPE_CHECKING
 
@@ -6,8 +6,9 @@ from asynctasq_redis.settings import RedisSettings
 
 if TYPE_CHECKING:
     from asynctasq_redis.driver import RedisDriver
+    from asynctasq_redis.emitter import RedisEmitter
 
-__all__ = ["RedisDriver", "RedisSettings"]
+__all__ = ["RedisDriver", "RedisEmitter", "RedisSettings"]
 
 
 def __getattr__(name: str) -> object:
@@ -16,4 +17,8 @@ def __getattr__(name: str) -> object:
         from asynctasq_redis.driver import RedisDriver
 
         return RedisDriver
+    if name == "RedisEmitter":
+        from asynctasq_redis.emitter import RedisEmitter
+
+        return RedisEmitter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

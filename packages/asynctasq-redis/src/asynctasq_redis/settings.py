@@ -19,6 +19,7 @@ class RedisSettings(DriverSettings):
         redis_password, redis_db: win over what the URL says.
         redis_max_connections: most connections for commands; each waiting dequeue has its own.
         redis_prefix: the start of every key; keeps applications on one server apart.
+        redis_events_channel: where ``--emit redis`` publishes; ``PREFIX:events`` if None.
     """
 
     url_field: ClassVar[str | None] = "redis_url"
@@ -28,6 +29,7 @@ class RedisSettings(DriverSettings):
     redis_db: Annotated[int, Field(ge=0)] | None = None
     redis_max_connections: int = Field(default=100, ge=1)
     redis_prefix: str = Field(default="asynctasq", pattern=r"^[A-Za-z0-9_.\-]+$")
+    redis_events_channel: str | None = Field(default=None, min_length=1)
 
     @field_validator("redis_url")
     @classmethod

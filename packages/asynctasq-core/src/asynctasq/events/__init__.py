@@ -1,5 +1,6 @@
 """What happened, as frozen records, and how they reach those who listen."""
 
+from asynctasq.events.emitters import make_emitter
 from asynctasq.events.log_emitter import LoggingEmitter
 from asynctasq.events.records import (
     AttemptEvent,
@@ -42,4 +43,5 @@ __all__ = [
     "WorkerHeartbeat",
     "WorkerOffline",
     "WorkerOnline",
+    "make_emitter",
 ]

@@ -22,3 +22,7 @@ class LoggingEmitter:
         words = [str(values.get("task_name", ""))] if "task_name" in values else []
         words += [f"{name}={value}" for name, value in values.items() if name not in _BESIDE]
         logger.info("%s %s", event.kind, " ".join(words), extra=values)
+
+
+#: What ``--emit logging`` switches on.
+emitter = LoggingEmitter()

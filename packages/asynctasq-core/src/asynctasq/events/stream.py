@@ -16,6 +16,7 @@ CAPACITY = 10_000
 PATIENCE = 2.0
 
 
+@runtime_checkable
 class EventEmitter(Protocol):
     """Sends events somewhere. What it raises is logged; how long it takes hurts nobody."""
 
