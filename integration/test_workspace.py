@@ -44,6 +44,8 @@ def test_every_driver_has_an_extra_and_is_in_all() -> None:
     everything = extras.pop("all")
     assert sorted(everything) == sorted(chain(*extras.values()))
     assert extras.pop("web") == ["asynctasq-cli[web]>=0.1.0,<0.2"]
+    for extra in ("prometheus", "otel"):
+        assert extras.pop(extra) == [f"asynctasq-core[{extra}]>=0.1.0,<0.2"]
     assert {f"asynctasq-{extra}" for extra in extras} == DRIVERS
 
 

@@ -4,9 +4,9 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
 
 from asynctasq.tasks.context import current_context, running_task
-from asynctasq_cli.options import driver_settings
 from asynctasq_cli.output import printable
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -15,8 +15,12 @@ LEVELS = ("debug", "info", "warning", "error")
 _USUAL = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
 
+#: What a line for people shows of a task, and how it is called there.
+_SHOWN = {"task_id": "id", "queue": "queue", "attempt": "attempt"}
+
+
 class TaskFields(logging.Filter):
-    """Gives every record that is logged inside a task the task's name and id."""
+    """Gives every record that is logged inside a task what there is to know of the task."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add what is missing; let everything pass."""
@@ -24,6 +28,8 @@ class TaskFields(logging.Filter):
             context = current_context()
             record.task_name, record.task_id = context.name, context.id
             record.queue, record.attempt = context.queue, context.attempt
+            if context.correlation_id is not None:
+                record.correlation_id = context.correlation_id
         return True
 
 
@@ -36,7 +42,7 @@ class TextFormatter(logging.Formatter):
         line = f"{clock} {record.levelname:<7} {record.getMessage()}"
         if hasattr(record, "task_id"):
             values = vars(record)
-            line += f" id={values['task_id']} queue={values['queue']} attempt={values['attempt']}"
+            line += "".join(f" {short}={values[n]}" for n, short in _SHOWN.items() if n in values)
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         # our own lines quote messages and errors, which may hold anything
@@ -61,17 +67,15 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-def client_loggers() -> list[str]:
-    """Loggers of the client libraries of the installed drivers."""
-    return [name for settings in driver_settings().values() for name in settings.client_loggers]
+def configure_logging(level: str, log_format: str, silenced: Sequence[str] = ()) -> None:
+    """Log to standard error: ours and the application's at `level`, asyncio's warnings.
 
-
-def configure_logging(level: str, log_format: str) -> None:
-    """Log to standard error: ours and the application's at `level`, asyncio's warnings."""
+    A worker's pool calls this in each of its processes, too, so it needs little.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     handler.addFilter(TaskFields())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(max(logging.WARNING, logging.getLogger().level))
-    for library in client_loggers():
+    for library in silenced:
         logging.getLogger(library).setLevel(logging.CRITICAL)

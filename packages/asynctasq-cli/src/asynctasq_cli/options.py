@@ -74,6 +74,11 @@ def driver_settings() -> dict[str, type[DriverSettings]]:
     return found
 
 
+def client_loggers() -> list[str]:
+    """Loggers of the client libraries of the installed drivers."""
+    return [name for settings in driver_settings().values() for name in settings.client_loggers]
+
+
 def parse_queues(text: str) -> list[str]:
     """The names in a comma-separated list; raises `ConfigError` when there is none."""
     names = [name.strip() for name in text.split(",") if name.strip()]

@@ -20,6 +20,8 @@ LONGEST_PAUSE = 30.0
 #: Seconds that a worker has beyond its shutdown timeout.
 MARGIN = 15.0
 TICK = 0.1
+#: Options that differ from worker to worker.
+OWN = ("--worker-id", "--metrics-port")
 
 
 @dataclass(slots=True)
@@ -101,11 +103,14 @@ class Fleet:
                 _plan_restart(member, code)
 
 
-def supervise(count: int, shutdown_timeout: float, worker_id: str | None) -> int:
-    """Run `count` workers with this command line until stopped; returns an exit code."""
-    words = without_options(sys.argv[1:], ("--processes", "--worker-id"))
-    names = [[f"--worker-id={worker_id}-{n + 1}"] if worker_id else [] for n in range(count)]
-    fleet = Fleet([Member([*words, *name]) for name in names], shutdown_timeout)
+def supervise(shutdown_timeout: float, each: Sequence[Sequence[str]]) -> int:
+    """Run a worker for each of `each` until stopped; returns an exit code.
+
+    Args:
+        each: what a worker's command line has of its own; the rest is this process's.
+    """
+    words = without_options(sys.argv[1:], ("--processes", *OWN))
+    fleet = Fleet([Member([*words, *own]) for own in each], shutdown_timeout)
 
     def note(number: int, _frame: FrameType | None) -> None:
         fleet.signals.append(number)

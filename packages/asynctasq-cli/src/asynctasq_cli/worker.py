@@ -4,6 +4,8 @@
 # click leaves a type parameter of its decorators open
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import rich_click as click
@@ -13,9 +15,10 @@ from asynctasq_cli.banner import show_banner
 from asynctasq_cli.discovery import import_tasks
 from asynctasq_cli.lifeline import stop_with_parent
 from asynctasq_cli.log_format import LEVELS, configure_logging
-from asynctasq_cli.options import config_options, make_config, parse_queues
+from asynctasq_cli.options import client_loggers, config_options, make_config, parse_queues
 from asynctasq_cli.reloader import reload_worker
 from asynctasq_cli.supervisor import supervise
+from asynctasq_cli.telemetry import Telemetry, telemetry_options
 
 
 @click.command()
@@ -37,6 +40,7 @@ from asynctasq_cli.supervisor import supervise
               type=click.Choice(LEVELS, case_sensitive=False))  # fmt: skip
 @click.option("--log-format", default="text", show_default=True, help="For people or machines.",
               type=click.Choice(["text", "json"]))  # fmt: skip
+@telemetry_options
 @click.option("--reload", is_flag=True, help="Restart when a source file changes.")
 @config_options
 def worker(**options: Any) -> int:
@@ -46,18 +50,23 @@ def worker(**options: Any) -> int:
     asynctasq worker --queues high,default,low --concurrency 20
     asynctasq worker --driver redis --redis-url redis://localhost:6379
     """
-    configure_logging(options["log_level"], options["log_format"])
+    set_up_logs = partial(
+        configure_logging, options["log_level"], options["log_format"], client_loggers()
+    )
+    set_up_logs()
     stop_with_parent()
-    config = _config(options)
+    config, telemetry = _config(options), Telemetry.of(options)
     _make_worker(config, options)  # what cannot work is refused before anything starts
     _check_processes(options)
+    telemetry.check(options["processes"])
     if options["reload"]:
         return reload_worker()
     if options["processes"] > 1:
-        return supervise(options["processes"], options["shutdown_timeout"], options["worker_id"])
+        return supervise(options["shutdown_timeout"], _own_options(options, telemetry))
     import_tasks(config.imports)
     init(config)  # whatever the application's modules called it with
-    run(_work(config, options))
+    telemetry.trace()
+    run(_work(config, options, telemetry, set_up_logs))
     return 0
 
 
@@ -78,7 +87,17 @@ def _check_processes(options: dict[str, Any]) -> None:
         raise click.UsageError("--processes and --reload do not work on Windows")
 
 
-def _make_worker(config: Config, options: dict[str, Any]) -> Worker:
+def _own_options(options: dict[str, Any], telemetry: Telemetry) -> list[list[str]]:
+    """What each process of several is told beside the common options."""
+    each: list[list[str]] = []
+    for number in range(options["processes"]):
+        worker_id, port = options["worker_id"], telemetry.port_of(number)
+        name = [f"--worker-id={worker_id}-{number + 1}"] if worker_id else []
+        each.append([*name, *([] if port is None else [f"--metrics-port={port}"])])
+    return each
+
+
+def _make_worker(config: Config, options: dict[str, Any], **more: Any) -> Worker:
     return Worker(
         DriverFactory.create_from_config(config),
         queues=parse_queues(options["queues"]),
@@ -90,16 +109,29 @@ def _make_worker(config: Config, options: dict[str, Any]) -> Worker:
         lease=options["lease"],
         burst=options["burst"],
         config=config,
+        **more,
     )
 
 
-async def _work(config: Config, options: dict[str, Any]) -> None:
-    one = _make_worker(config, options)
-    facts = {
-        "driver": f"{config.driver} ({config.driver_settings.location()})",
-        "queues": ", ".join(parse_queues(options["queues"])),
-        "concurrency": options["concurrency"],
-        "worker": one.id,
-    }
-    show_banner(facts, as_log=options["log_format"] == "json")
-    await one.start()
+async def _work(
+    config: Config,
+    options: dict[str, Any],
+    telemetry: Telemetry,
+    set_up_logs: Callable[[], None],
+) -> None:
+    one = _make_worker(
+        config,
+        options,
+        emitters=telemetry.emitters(config),
+        process_pool_initializer=set_up_logs,
+    )
+    async with telemetry.serving(one) as address:
+        facts = {
+            "driver": f"{config.driver} ({config.driver_settings.location()})",
+            "queues": ", ".join(parse_queues(options["queues"])),
+            "concurrency": options["concurrency"],
+            "worker": one.id,
+            **({"metrics": address} if address else {}),
+        }
+        show_banner(facts, as_log=options["log_format"] == "json")
+        await one.start()

@@ -12,7 +12,7 @@ import rich_click as click
 from asynctasq import Config, run
 from asynctasq.errors import ConfigError
 from asynctasq_cli.log_format import configure_logging
-from asynctasq_cli.options import config_options, make_config
+from asynctasq_cli.options import client_loggers, config_options, make_config
 from asynctasq_cli.output import printable
 from asynctasq_cli.web import create_app
 
@@ -40,7 +40,7 @@ def web(**options: Any) -> None:
     asynctasq web
     ASYNCTASQ_WEB_TOKEN=… asynctasq web --allow-actions
     """
-    configure_logging("info", "text")
+    configure_logging("info", "text", client_loggers())
     config = make_config(options)
     app = create_app(
         config,

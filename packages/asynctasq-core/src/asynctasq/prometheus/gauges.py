@@ -1,0 +1,119 @@
+"""How a worker and its queues are, asked when somebody scrapes."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, wait
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from asynctasq.core.worker import Worker, WorkerStatus
+from asynctasq.drivers.abilities import QueueStats
+from asynctasq.errors import BrokerError
+
+#: Seconds between two questions to the broker, at least.
+EVERY = 5.0
+#: Seconds a scrape waits for the broker; then it shows what was known.
+PATIENCE = 1.0
+#: Seconds the broker has for its answer.
+LIMIT = 10.0
+#: Seconds after which counts are too old to be shown.
+STALE = 60.0
+
+
+class Gauges(Collector):
+    """A collector of a running worker's state and of its queues' counts.
+
+    It runs in the threads of scrapes, and asks the broker on the worker's event loop.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._backlog = Backlog(worker)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing, so that registering asks no broker."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """What is known just now."""
+        status = self._worker.status()
+        if status is not None:
+            yield from _of_worker(status)
+        yield from _of_queues(self._backlog.stats())
+
+    def close(self) -> None:
+        """Give up a question that is under way."""
+        self._backlog.close()
+
+
+class Backlog:
+    """Counts of the worker's queues, at most `EVERY` few seconds anew; for any thread."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._pending: Future[Sequence[QueueStats] | None] | None = None
+        self._asked = self._known = -STALE
+        self._stats: Sequence[QueueStats] = ()
+
+    def stats(self) -> Sequence[QueueStats]:
+        """The latest counts; empty where there are none that are new enough."""
+        with self._lock:
+            now = time.monotonic()
+            if self._pending is None and now >= self._asked + EVERY:
+                self._asked = now
+                self._pending = asyncio.run_coroutine_threadsafe(self._ask(), self._loop)
+            if self._pending is not None and wait([self._pending], timeout=PATIENCE).done:
+                self._take(self._pending)
+                self._pending = None
+            return self._stats if time.monotonic() < self._known + STALE else ()
+
+    def close(self) -> None:
+        """Give up a question that is under way."""
+        if self._pending is not None:
+            self._pending.cancel()
+
+    async def _ask(self) -> Sequence[QueueStats] | None:
+        try:
+            async with asyncio.timeout(LIMIT):
+                return await self._worker.backlog()
+        except (BrokerError, TimeoutError):  # the worker says so; here it shows as no news
+            return None
+
+    def _take(self, answer: "Future[Sequence[QueueStats] | None]") -> None:
+        if not answer.cancelled() and (stats := answer.result()) is not None:
+            self._stats, self._known = stats, time.monotonic()
+
+
+def _of_worker(status: WorkerStatus) -> Iterator[Metric]:
+    for name, text, value in (
+        ("running", "Tasks that run.", status.info.running),
+        ("concurrency", "Tasks that may run at once.", status.info.concurrency),
+        ("broker_up", "Whether the broker answers.", float(not status.broker_silence)),
+    ):
+        yield GaugeMetricFamily(f"asynctasq_worker_{name}", text, value=value)
+
+
+def _of_queues(queues: Sequence[QueueStats]) -> Iterator[Metric]:
+    messages = GaugeMetricFamily(
+        "asynctasq_queue_messages",
+        "Messages in a queue, of all workers.",
+        labels=["queue", "state"],
+    )
+    oldest = GaugeMetricFamily(
+        "asynctasq_queue_oldest_seconds", "How long the oldest ready message waits.",
+        labels=["queue"],
+    )  # fmt: skip
+    for one in queues:
+        for state in ("ready", "delayed", "running", "dead"):
+            count: int | None = getattr(one, state)
+            if count is not None:
+                messages.add_metric([one.queue, state], count)
+        if one.oldest is not None:
+            oldest.add_metric([one.queue], one.oldest)
+    yield messages
+    yield oldest
