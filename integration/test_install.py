@@ -20,6 +20,11 @@ DRIVERS = {
     "mysql": ("asynctasq_mysql", "aiomysql"),
 }
 CLIENTS = {client for _, client in DRIVERS.values()}
+#: Likewise, of what is no driver; and the options that need it.
+TELEMETRY = {
+    "prometheus": ("prometheus_client", ["--metrics-port", "0"]),
+    "otel": ("opentelemetry", ["--otel"]),
+}
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.install]
 
@@ -90,6 +95,7 @@ def test_an_extra_brings_its_driver_and_no_other(
 
 def test_without_an_extra_no_driver_comes(plain: Environment) -> None:
     names = {"pytest", *CLIENTS, *(module for module, _ in DRIVERS.values())}
+    names |= {module for module, _ in TELEMETRY.values()}
     assert plain.imports(*names) == dict.fromkeys(names, False)
 
 
@@ -115,6 +121,21 @@ def test_the_dashboard_is_an_extra_and_brings_its_pages(
     )
     answer = made.run("-c", script)
     assert answer.stdout == "True True\n", answer.stderr
+
+
+@pytest.mark.parametrize("extra", TELEMETRY)
+def test_telemetry_is_an_extra(
+    tmp_path_factory: pytest.TempPathFactory, wheels: Path, plain: Environment, extra: str
+) -> None:
+    module, options = TELEMETRY[extra]
+    refused = plain.run("-m", "asynctasq", "worker", "--burst", *options)
+    assert refused.returncode == 2
+    assert refused.stderr.endswith(f"pip install 'asynctasq[{extra}]'\n")
+    made = Environment(tmp_path_factory.mktemp(extra), wheels, f"asynctasq[{extra}]")
+    others = dict.fromkeys([*CLIENTS, "starlette", "opentelemetry.sdk"], False)
+    assert made.imports(module, *others) == {module: True} | others
+    answer = made.run("-m", "asynctasq", "worker", "--burst", *options)
+    assert answer.returncode == 0, answer.stderr
 
 
 def test_the_command_answers_by_name_and_as_a_module(plain: Environment) -> None:
