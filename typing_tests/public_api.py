@@ -5,7 +5,17 @@
 from dataclasses import dataclass
 from typing import assert_type
 
-from asynctasq import AsyncTask, FunctionTask, TaskCall, TaskHandle, dispatch_many, task
+from asynctasq import (
+    AsyncTask,
+    BaseDriver,
+    FunctionTask,
+    TaskCall,
+    TaskHandle,
+    Worker,
+    dispatch_many,
+    task,
+)
+from asynctasq.events import Event, TaskDied
 
 
 @task
@@ -50,3 +60,14 @@ async def dispatch_gives_handles() -> None:
     assert_type(report(1).dispatch_sync(), TaskHandle)
     assert_type(await Charge(order=1).dispatch(), TaskHandle)
     assert_type(await dispatch_many([send(to="a"), report(1)]), list[TaskHandle])
+
+
+class Pager:
+    async def emit(self, event: Event) -> None:
+        if isinstance(event, TaskDied):
+            assert_type(event.error, str)
+
+
+def an_emitter_needs_no_base_class(driver: BaseDriver) -> None:
+    Worker(driver, emitters=[Pager()])
+    Worker(driver, emitters=[object()])  # pyright: ignore[reportArgumentType]

@@ -179,3 +179,23 @@ async def test_a_refused_fetch_ends_the_worker_after_its_tasks(
         await Worker(driver).start()
     assert ran == ["x"]
     assert len(driver.settled) == 1
+
+
+async def test_an_idle_worker_notices_at_once_that_its_broker_is_back(
+    new_driver: NewDriver,
+) -> None:
+    driver = Wrapped(new_driver())
+    driver.failures["dequeue"] = 3
+    worker = Worker(driver)  # pyright: ignore[reportArgumentType]
+    running = asyncio.create_task(worker.start())
+
+    def silence() -> float:
+        status = worker.status()
+        return status.broker_silence if status else 0.0
+
+    async with asyncio.timeout(10):  # less than a worker waits for a message
+        await wait_until(lambda: silence() > 0)
+        await wait_until(lambda: silence() == 0)
+    await worker.stop()
+    await running
+    assert worker.status() is None

@@ -95,7 +95,9 @@ async def test_an_emitter_that_hangs_holds_up_nobody(
             await asyncio.sleep(0.01)
 
 
-async def test_a_full_buffer_drops_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_buffer_drops_the_oldest_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(stream_module, "CAPACITY", 3)
     recorder = Recorder()
     stream = EventStream([recorder])
@@ -103,6 +105,7 @@ async def test_a_full_buffer_drops_the_oldest(monkeypatch: pytest.MonkeyPatch) -
         for number in range(10):
             stream.emit(lambda number=number: event(number))
     assert recorder.times == [7.0, 8.0, 9.0]
+    assert caplog.text.count("events are dropped") == 1
 
 
 async def test_without_emitters_no_event_is_even_made() -> None:

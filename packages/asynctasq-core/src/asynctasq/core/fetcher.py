@@ -108,11 +108,12 @@ class Fetcher:
 
     async def _dequeue(self, limit: int) -> Sequence[Delivery]:
         self._idle.clear()
+        wait = 0.0 if self._backoff else self._wait  # an empty queue, too, tells that it is back
         under_way = self._under_way = asyncio.timeout(None)
         try:
             async with under_way:
                 return await self._driver.dequeue(
-                    self._order.current(), limit=limit, lease=self._lease, wait=self._wait
+                    self._order.current(), limit=limit, lease=self._lease, wait=wait
                 )
         except TimeoutError:
             if under_way.expired():  # interrupted

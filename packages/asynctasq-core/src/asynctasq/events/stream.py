@@ -81,9 +81,13 @@ class _Feed:
         self._events: deque[Event] = deque(maxlen=CAPACITY)
         self._filled = asyncio.Event()
         self._closing = False
+        self._behind = False
         self._task: asyncio.Task[None] | None = None
 
     def put(self, event: Event) -> None:
+        if len(self._events) == self._events.maxlen and not self._behind:
+            self._behind = True  # said once
+            logger.warning("%r is too slow: events are dropped", self._emitter)
         self._events.append(event)
         self._filled.set()
 
