@@ -25,7 +25,7 @@ class Attempt:
         task: runs it; None once it has an outcome.
         begun: the user's code has started.
         stop: why it was cancelled, if the worker did it.
-        error: what its task raised.
+        error: what its task raised; kept for a trace, until that has it.
     """
 
     delivery: Delivery

@@ -105,8 +105,11 @@ class Executor:
         tracing = current_tracing()
         if tracing is None:
             return await self._judge(attempt, call)
-        with tracing.running(attempt, call):
-            return await self._judge(attempt, call)
+        try:
+            with tracing.running(attempt, call):
+                return await self._judge(attempt, call)
+        finally:
+            attempt.error = None  # its traceback leads back to the attempt
 
     async def _judge(self, attempt: Attempt, call: Call) -> Settlement | None:
         if attempt.delivery.attempt > call.max_attempts:
@@ -143,7 +146,7 @@ class Executor:
                 raise
             if isinstance(error, asyncio.CancelledError):
                 error = TaskCancelled(str(error))
-            attempt.error = error
+            attempt.error = error if current_tracing() else None
             self._emit_failure(attempt, error, time.perf_counter() - started)
             return await self._failed(attempt, call, error)
         if attempt.stop is Stop.LEASE_LOST:  # it ignored its cancellation

@@ -137,7 +137,10 @@ class Worker:
             with run.shutdown.on_signals() if self._handle_signals else nullcontext():
                 async with Engine(self._driver, self._plan, run.vitals) as engine:
                     run.engine = engine
-                    await engine.run(run.shutdown)
+                    try:
+                        await engine.run(run.shutdown)
+                    finally:
+                        run.engine = None
         finally:
             try:
                 await self._driver.disconnect()
@@ -157,7 +160,7 @@ class Worker:
 
         To be called on the event loop the worker runs on. Raises `BrokerUnavailable`.
         """
-        if self._run is None or not isinstance(self._driver, Inspector):
+        if self.status() is None or not isinstance(self._driver, Inspector):
             return ()
         return await self._driver.counts(self._plan.queues)
 

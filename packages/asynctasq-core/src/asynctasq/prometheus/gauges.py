@@ -1,6 +1,7 @@
 """How a worker and its queues are, asked when somebody scrapes."""
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,8 @@ from prometheus_client.registry import Collector
 from asynctasq.core.worker import Worker, WorkerStatus
 from asynctasq.drivers.abilities import QueueStats
 from asynctasq.errors import BrokerError
+
+logger = logging.getLogger("asynctasq.worker")
 
 #: Seconds between two questions to the broker, at least.
 EVERY = 5.0
@@ -82,6 +85,9 @@ class Backlog:
             async with asyncio.timeout(LIMIT):
                 return await self._worker.backlog()
         except (BrokerError, TimeoutError):  # the worker says so; here it shows as no news
+            return None
+        except Exception as error:  # noqa: BLE001 - a driver that was just closed; a scrape goes on
+            logger.debug("no counts: %r", error)
             return None
 
     def _take(self, answer: "Future[Sequence[QueueStats] | None]") -> None:
