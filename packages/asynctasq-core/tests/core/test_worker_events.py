@@ -98,6 +98,17 @@ async def test_a_success_is_told_from_start_to_settlement(
     assert recorder.closed == 1
 
 
+async def test_a_task_that_waits_for_a_process_has_not_started(
+    new_driver: NewDriver, recorder: Recorder, tmp_path: Path
+) -> None:
+    calls = [tasks.sleep_in_process(tmp_path / str(number), 0.3) for number in range(2)]
+    await work(new_driver, *calls, emitters=[recorder], process_pool_size=1)
+    assert recorder.of_tasks() == [TaskStarted, TaskSucceeded] * 2
+    first, second = recorder.only(TaskSucceeded)
+    assert second.time - first.time >= 0.3
+    assert second.duration < second.time - recorder.only(TaskStarted)[0].time
+
+
 async def test_failures_tell_what_follows(new_driver: NewDriver, recorder: Recorder) -> None:
     await work(new_driver, tasks.fail_twice(), tasks.give_up(), emitters=[recorder], concurrency=1)
     by_name = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import enum
+import time
 from dataclasses import dataclass, field
 
 from asynctasq.drivers.base_driver import Delivery
@@ -24,6 +25,7 @@ class Attempt:
     Attributes:
         task: runs it; None once it has an outcome.
         begun: the user's code has started.
+        started: when that was, by `time.perf_counter`.
         stop: why it was cancelled, if the worker did it.
         error: what its task raised; kept for a trace, until that has it.
     """
@@ -32,9 +34,15 @@ class Attempt:
     worker_id: str
     task: asyncio.Task[None] | None = None
     begun: bool = False
+    started: float = 0.0
     stop: Stop | None = None
     call: "Call | None" = field(default=None)
     error: BaseException | None = None
+
+    @property
+    def duration(self) -> float:
+        """Seconds since the user's code started; 0 if it has not."""
+        return time.perf_counter() - self.started if self.begun else 0.0
 
     def cancel(self, stop: Stop) -> None:
         """Stop the attempt, if it is still running; once, so that it can clean up."""

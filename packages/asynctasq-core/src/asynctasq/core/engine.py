@@ -103,7 +103,10 @@ class Engine:
             flush=self._settler.flush,
             chances=1 if driver.limits.exact_attempts else CHANCES_IF_INEXACT,
         )
-        self._runners = Runners(_make_pool(driver, plan, config, serializer))
+        self._runners = Runners(
+            _make_pool(driver, plan, config, serializer),
+            on_begin=(lambda attempt: self._executor.begun(attempt)) if self._events else None,
+        )
         self._heartbeat = Heartbeat(
             driver, self._events, interval=plan.heartbeat_interval, info=self.info
         )

@@ -78,6 +78,11 @@ class Executor:
         """Run an attempt in a task of its own."""
         attempt.task = asyncio.get_running_loop().create_task(self._run(attempt))
 
+    def begun(self, attempt: Attempt) -> None:
+        """Tell that the user's code starts."""
+        assert attempt.call is not None
+        self._emit(records.TaskStarted, attempt, enqueued_at=attempt.call.envelope.enqueued_at)
+
     async def _run(self, attempt: Attempt) -> None:
         try:
             settlement = await self._outcome(attempt)
@@ -136,10 +141,8 @@ class Executor:
         return call.max_attempts + self._seclusion.chances
 
     async def _perform(self, attempt: Attempt, call: Call) -> Settlement | None:
-        started = time.perf_counter()
         try:
             call.runnable = call.definition.prepare(call.envelope.args, call.envelope.kwargs)
-            self._emit(records.TaskStarted, attempt, enqueued_at=call.envelope.enqueued_at)
             await self._runners.run(attempt, call, call.runnable)
         except BaseException as error:  # SystemExit, too, is the task's failure
             if attempt.interrupted_by(error):
@@ -147,11 +150,11 @@ class Executor:
             if isinstance(error, asyncio.CancelledError):
                 error = TaskCancelled(str(error))
             attempt.error = error if current_tracing() else None
-            self._emit_failure(attempt, error, time.perf_counter() - started)
+            self._emit_failure(attempt, error)
             return await self._failed(attempt, call, error)
         if attempt.stop is Stop.LEASE_LOST:  # it ignored its cancellation
             return self._interrupted(attempt)
-        return self._done(attempt, time.perf_counter() - started)
+        return self._done(attempt)
 
     def _read(self, attempt: Attempt) -> Call:
         envelope = self._codec.decode(attempt.delivery.body)
@@ -160,7 +163,8 @@ class Executor:
         timeout = envelope.timeout or options.timeout or self._config.default_timeout
         return Call(envelope, definition, attempts_for(options, envelope, self._config), timeout)
 
-    def _done(self, attempt: Attempt, duration: float) -> Settlement:
+    def _done(self, attempt: Attempt) -> Settlement:
+        duration = attempt.duration
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s done in %.3f s", attempt.name, duration, extra=_fields(attempt))
         self._emit(records.TaskSucceeded, attempt, duration=duration)
@@ -232,8 +236,9 @@ class Executor:
         delay = 0.0 if attempt.stop is Stop.SHUTDOWN else OTHERS_CANCEL_DELAY
         return Settlement(attempt.delivery, Outcome.RELEASE, delay)
 
-    def _emit_failure(self, attempt: Attempt, error: BaseException, duration: float) -> None:
+    def _emit_failure(self, attempt: Attempt, error: BaseException) -> None:
         if self._events is not None:
+            duration = attempt.duration
             self._emit(records.TaskFailed, attempt, error=_one_line(error), duration=duration)
 
     def _emit(self, record: type[records.AttemptEvent], attempt: Attempt, **more: object) -> None:

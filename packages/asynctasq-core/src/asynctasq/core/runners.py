@@ -4,7 +4,8 @@ import asyncio
 import contextvars
 import inspect
 import logging
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from asynctasq.core.attempt import Attempt, Call
@@ -19,10 +20,17 @@ logger = logging.getLogger("asynctasq.worker")
 
 
 class Runners:
-    """The three ways to run a call. Each raises what the task raises, or `TaskTimeout`."""
+    """The three ways to run a call. Each raises what the task raises, or `TaskTimeout`.
 
-    def __init__(self, pool: ProcessPool) -> None:
+    Args:
+        on_begin: called when an attempt begins, after it may have waited for a process.
+    """
+
+    def __init__(
+        self, pool: ProcessPool, on_begin: Callable[[Attempt], None] | None = None
+    ) -> None:
         self._pool = pool
+        self._on_begin = on_begin
         self._threads = TaskThreads()
 
     async def run(self, attempt: Attempt, call: Call, runnable: Runnable) -> None:
@@ -30,7 +38,7 @@ class Runners:
         if call.definition.mode is Mode.PROCESS:
             await self._in_process(attempt, call)
             return
-        attempt.begun = True
+        self._begin(attempt)
         if call.definition.mode is Mode.LOOP:
             await _on_loop(runnable, call.timeout)
         else:
@@ -74,13 +82,16 @@ class Runners:
             raise TaskTimeout(f"longer than {call.timeout:g} s") from None
 
     async def _in_process(self, attempt: Attempt, call: Call) -> None:
-        def begun() -> None:
-            attempt.begun = True
-
         tracing = current_tracing()
         trace: Headers = tracing.headers() if tracing else {}
         job = Job(attempt.delivery.body, call.definition.origin, attempt.context(), trace)
-        await self._pool.run(job, call.timeout, begun)
+        await self._pool.run(job, call.timeout, lambda: self._begin(attempt))
+
+    def _begin(self, attempt: Attempt) -> None:
+        attempt.begun = True
+        attempt.started = time.perf_counter()
+        if self._on_begin is not None:
+            self._on_begin(attempt)
 
 
 async def _on_loop(runnable: Runnable, timeout: float | None) -> None:

@@ -30,7 +30,7 @@ class ClosingEmitter(Protocol):
     """What an emitter also has that holds something open, such as a connection."""
 
     async def close(self) -> None:
-        """Let go of it: called on the event loop that called `emit`, after the last event."""
+        """Let go of it: called once on each event loop that called `emit`, after the last event."""
         ...
 
 
