@@ -131,6 +131,7 @@ def test_a_port_in_use_is_one_line(shell, more: list[str]) -> None:
     [
         ("prometheus_client", ["--metrics-port", "0"], "prometheus"),
         ("opentelemetry", ["--otel"], "otel"),
+        ("opentelemetry", ["--otel", "--processes", "2"], "otel"),
     ],
 )
 def test_a_missing_extra_says_what_to_install(

@@ -5,8 +5,9 @@
 
 import socket
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Self, TypeVar
 
 import rich_click as click
@@ -59,9 +60,9 @@ class Telemetry:
         """Refuse what cannot work: unknown emitters, missing extras, ports that are taken."""
         check_names(self.emit)
         if self.otel:
-            pass
+            import_module("asynctasq.otel")
         if self.port is not None:
-            pass
+            import_module("asynctasq.prometheus")
         for number in range(processes):
             port = self.port_of(number)
             if port:
@@ -96,14 +97,12 @@ class Telemetry:
         from asynctasq.prometheus import MetricsServer
 
         server = MetricsServer(worker, host=self.host, port=self.port)
-        try:
-            await server.__aenter__()
-        except OSError as error:
-            raise _cannot_listen(self.host, self.port, error) from error
-        try:
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(server)
+            except OSError as error:
+                raise _cannot_listen(self.host, self.port, error) from error
             yield _address(self.host, server.port)
-        finally:
-            await server.__aexit__(None, None, None)
 
 
 def _check_port(host: str, port: int) -> None:

@@ -202,6 +202,18 @@ def test_a_producer_tells_what_it_stored_though_its_program_ends(recorder: Recor
         assert one.closed == 1
 
 
+def test_a_batch_of_any_size_is_told_completely(recorder: Recorder) -> None:
+    async def dispatch() -> None:
+        await dispatch_many([tasks.note(number) for number in range(12_000)])
+
+    init(driver="memory", memory_url=f"memory://{uuid.uuid4().hex}", emitters=[recorder])
+    try:
+        run(dispatch())
+    finally:
+        init(driver="memory", emitters=[])
+    assert len(recorder.only(TaskEnqueued)) == 12_000
+
+
 async def _dispatch_one() -> str:
     return str(await tasks.note("x").on_queue("q").delay(5).dispatch())
 

@@ -1,7 +1,7 @@
 """Takes calls to the broker: one driver, one event loop, round trips shared by all callers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from asynctasq.config import Config
@@ -107,21 +107,24 @@ class Dispatcher:
             try:
                 await order.stored
             except EnqueueFailed as error:
-                self._tell_stored(calls, messages, but=error.rejected)
+                await self._tell_stored(calls, messages, but={*error.rejected})
                 raise
-        self._tell_stored(calls, messages)
+        await self._tell_stored(calls, messages)
         return handles(calls, messages)
 
-    def _tell_stored(
+    async def _tell_stored(
         self,
         calls: Sequence[TaskCall[object]],
         messages: Sequence[Message],
-        but: Sequence[str] = (),
+        but: Collection[str] = (),
     ) -> None:
-        if self._events:
-            for call, message in zip(calls, messages, strict=True):
-                if message.id not in but:
-                    self.tell(enqueued(call, message))
+        if not self._events:
+            return
+        for number, (call, message) in enumerate(zip(calls, messages, strict=True), 1):
+            if message.id not in but:
+                self.tell(enqueued(call, message))
+            if number % BATCH == 0:  # let emitters follow, before their buffers are full
+                await asyncio.sleep(0)
 
     async def _commit(self, orders: Sequence[_Order]) -> None:
         try:
