@@ -7,6 +7,7 @@ for `PATIENCE`. What is taken ahead is held under a lease like what runs.
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -49,10 +50,10 @@ class Ahead:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def ended(self, seconds: float) -> None:
-        """Take note that an attempt has ended, which had its slot for so long."""
-        self._busy += (seconds - self._busy) * WEIGHT
-        self._last_end = asyncio.get_running_loop().time()
+    def ended(self, started: float) -> None:
+        """Take note that an attempt has ended that had begun then, by `time.perf_counter`."""
+        now = self._last_end = time.perf_counter()
+        self._busy += (now - started - self._busy) * WEIGHT
 
     def fetched(self, deliveries: Sequence[Delivery], limit: int) -> None:
         """Take note of what a fetch brought that asked for `limit` messages.
@@ -69,7 +70,7 @@ class Ahead:
         """How many more to take now: none before half of them have begun."""
         if not self._most:
             return 0
-        standstill = asyncio.get_running_loop().time() - self._last_end
+        standstill = time.perf_counter() - self._last_end
         soon = int(self._slots * HORIZON / max(self._busy, standstill))
         most = min(self._most, soon)
         return most - len(self._waiting) if 2 * len(self._waiting) <= most else 0

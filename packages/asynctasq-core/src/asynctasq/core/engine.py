@@ -259,7 +259,7 @@ class Engine:
 
     def _ended(self, attempt: Attempt) -> None:
         if attempt.begun:
-            self._ahead.ended(time.perf_counter() - attempt.started)
+            self._ahead.ended(attempt.started)
         self._slots.leave(attempt)
         self._begin_next()
 
@@ -278,8 +278,9 @@ class Engine:
             self._settler.add(Settlement(delivery, Outcome.RELEASE, delay=CANCEL_PATIENCE))
         return True
 
-    def _settled(self, delivery: Delivery) -> None:
-        self._keeper.drop(delivery)
+    def _settled(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._keeper.drop(delivery)
         if not self._settler.congested:
             self._begin_next()
             self._slots.changed()
