@@ -24,8 +24,9 @@ class Attempt:
 
     Attributes:
         task: runs it; None once it has an outcome.
+        started: when it began to be prepared, by `time.perf_counter`.
         begun: the user's code has started.
-        started: when that was, by `time.perf_counter`.
+        begun_at: when that was, by the same clock: later, if it waited for a process.
         stop: why it was cancelled, if the worker did it.
         error: what its task raised; kept for a trace, until that has it.
     """
@@ -33,8 +34,9 @@ class Attempt:
     delivery: Delivery
     worker_id: str
     task: asyncio.Task[None] | None = None
-    begun: bool = False
     started: float = 0.0
+    begun: bool = False
+    begun_at: float = 0.0
     stop: Stop | None = None
     call: "Call | None" = field(default=None)
     error: BaseException | None = None
@@ -42,7 +44,7 @@ class Attempt:
     @property
     def duration(self) -> float:
         """Seconds since the user's code started; 0 if it has not."""
-        return time.perf_counter() - self.started if self.begun else 0.0
+        return time.perf_counter() - self.begun_at if self.begun else 0.0
 
     def cancel(self, stop: Stop) -> None:
         """Stop the attempt, if it is still running; once, so that it can clean up."""

@@ -141,6 +141,7 @@ class Executor:
         return call.max_attempts + self._seclusion.chances
 
     async def _perform(self, attempt: Attempt, call: Call) -> Settlement | None:
+        attempt.started = time.perf_counter()
         try:
             call.runnable = call.definition.prepare(call.envelope.args, call.envelope.kwargs)
             await self._runners.run(attempt, call, call.runnable)
@@ -224,8 +225,9 @@ class Executor:
 
     def _interrupted(self, attempt: Attempt) -> Settlement | None:
         """What becomes of an attempt that was cancelled by the worker."""
-        reason = attempt.stop.value if attempt.stop else "interrupted"
-        self._emit(records.TaskCancelled, attempt, reason=reason)
+        if attempt.begun:
+            reason = attempt.stop.value if attempt.stop else "interrupted"
+            self._emit(records.TaskCancelled, attempt, reason=reason)
         if attempt.stop is Stop.LEASE_LOST:
             logger.warning(
                 "%s cancelled: its lease was lost, to another worker or to somebody who "

@@ -89,7 +89,7 @@ class Runners:
 
     def _begin(self, attempt: Attempt) -> None:
         attempt.begun = True
-        attempt.started = time.perf_counter()
+        attempt.begun_at = time.perf_counter()
         if self._on_begin is not None:
             self._on_begin(attempt)
 
