@@ -1,6 +1,8 @@
 """The rights that the drivers' pages give an account are enough for all that it does."""
 
 import re
+import shlex
+import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
@@ -25,7 +27,7 @@ async def work(number: int) -> None:
 
 async def main() -> None:
     await dispatch_many([work(number) for number in range(5)])
-    await work(9).on_queue("later").delay(3600).dispatch()
+    await work(9).on_queue("low").delay(3600).dispatch()
 
 
 if __name__ == "__main__":
@@ -44,7 +46,19 @@ asynctasq dead requeue --all
 asynctasq pause default
 asynctasq resume default
 asynctasq cancel $(asynctasq tasks list --queue default --json | grep -o '"id": "[^"]*' | cut -c8-)
-asynctasq purge later --state delayed --yes
+asynctasq purge low --state delayed --yes
+asynctasq health
+asynctasq doctor
+"""
+
+#: The same, as far as it goes where nobody can look at what waits or runs.
+LESS_WORK = """
+python tasks.py
+timeout --preserve-status 60 asynctasq worker --max-tasks 5
+asynctasq queues --queue default
+asynctasq dead list --queue default --error three
+asynctasq dead requeue --queue default --all
+asynctasq purge default --state ready --yes
 asynctasq health
 asynctasq doctor
 """
@@ -155,6 +169,33 @@ def mysql_account(dsn: str, account: str, grant: str) -> Iterator[None]:
             yield
         finally:
             cursor.execute(f"DROP USER {name}")
+
+
+def test_rabbitmq(rabbitmq_settings: dict[str, str], account: str, tmp_path: Path) -> None:
+    url, name = rabbitmq_settings["rabbitmq_url"], rabbitmq_settings["rabbitmq_exchange_name"]
+    if not controls(url):
+        pytest.skip("rabbitmqctl does not reach this broker")
+    (command,) = shown("rabbitmq", r"rabbitmqctl set_permissions [^\n]+")
+    words = [word.replace("asynctasq", name) for word in shlex.split(command)]
+    rabbitmqctl("add_user", account, "secret")
+    try:
+        rabbitmqctl(*(account if word == "worker" else word for word in words[1:]))
+        check(tmp_path, rabbitmq_settings | {"rabbitmq_url": as_account(url, account)}, LESS_WORK)
+    finally:
+        rabbitmqctl("delete_user", account)
+
+
+def controls(url: str) -> bool:
+    """Whether this is the node of this machine, and we may control it."""
+    parts = urlsplit(url)
+    local = parts.hostname in ("localhost", "127.0.0.1") and parts.port in (None, 5672)
+    return local and shutil.which("rabbitmqctl") is not None and rabbitmqctl("status") == 0
+
+
+def rabbitmqctl(*words: str) -> int:
+    """Its exit code."""
+    command = ["rabbitmqctl", *words]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
 
 
 def test_sqs() -> None:
