@@ -104,8 +104,8 @@ def test_redis(redis_settings: dict[str, str], account: str, tmp_path: Path) -> 
     import redis
 
     url, prefix = redis_settings["redis_url"], redis_settings["redis_prefix"]
-    (line,) = shown("redis", r"ACL SETUSER asynctasq [^\n]+")
-    _, _, _, *rules = line.split()
+    (command,) = shown("redis", r"redis-cli ACL SETUSER worker .*")
+    rules = shlex.split(command.replace("\\\n", " "))[4:]
     with redis.Redis.from_url(url) as client:
         rules = [re.sub(r"asynctasq\b", prefix, rule) for rule in rules]
         client.execute_command("ACL", "SETUSER", account, *rules)
