@@ -73,9 +73,10 @@ async def test_what_may_not_be_asked_is_not_known(
     closed = server()
     closed.ask("ACL", "SETUSER", "worker", "on", ">secret", "~*", "&*", "+@all", "-info", "-config")
     url = closed.url.replace("://", "://worker:secret@")
-    (finding,) = await driver_on(url).diagnose()
-    assert (finding.name, finding.level) == ("server", Level.OK)
-    assert finding.value == "not known: it does not allow INFO"
+    unknown, paused = await driver_on(url).diagnose()
+    assert (unknown.name, unknown.level) == ("server", Level.OK)
+    assert unknown.value == "not known: it does not allow INFO"
+    assert paused.value == "none"
     closed.ask("ACL", "SETUSER", "worker", "+info")
     findings = await found(driver_on(url))
     assert findings["persistence"].value == "snapshots only"

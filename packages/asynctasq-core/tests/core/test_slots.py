@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from asynctasq import Delivery
+from asynctasq.core.ahead import Ahead
 from asynctasq.core.attempt import Attempt
 from asynctasq.core.slots import Slots
 
@@ -15,8 +16,12 @@ def attempt(number: int, *, begun: bool = True) -> Attempt:
     return Attempt(Delivery(str(number), "q", b"", 1, None), "worker", begun=begun)
 
 
+def make_slots(size: int, budget: int | None) -> Slots:
+    return Slots(size, budget, Ahead(size, exact=True, give_back=lambda _: None))
+
+
 async def test_all_who_wait_are_woken() -> None:
-    slots = Slots(1, None)
+    slots = make_slots(1, None)
     one = attempt(1)
     slots.enter(one)
     waiting = [asyncio.create_task(slots.empty()), asyncio.create_task(slots.room())]
@@ -27,7 +32,7 @@ async def test_all_who_wait_are_woken() -> None:
 
 
 async def test_a_waiter_that_was_cancelled_keeps_nobody_asleep() -> None:
-    slots = Slots(1, None)
+    slots = make_slots(1, None)
     one = attempt(1)
     slots.enter(one)
     waiting = [asyncio.create_task(slots.empty()) for _ in range(3)]
@@ -40,7 +45,7 @@ async def test_a_waiter_that_was_cancelled_keeps_nobody_asleep() -> None:
 
 
 async def test_a_budget_is_spent_by_what_ran() -> None:
-    slots = Slots(10, 2)
+    slots = make_slots(10, 2)
     ran, garbage = attempt(1), attempt(2, begun=False)
     assert await slots.room() == 2
     slots.enter(ran)
@@ -59,7 +64,7 @@ async def test_a_budget_is_spent_by_what_ran() -> None:
 
 
 async def test_a_few_free_slots_wait_a_moment_for_more() -> None:
-    slots = Slots(3, None)
+    slots = make_slots(3, None)
     one, two = attempt(1), attempt(2)
     slots.enter(one)
     slots.enter(two)
@@ -73,7 +78,7 @@ async def test_a_few_free_slots_wait_a_moment_for_more() -> None:
 
 
 async def test_a_few_free_slots_do_not_wait_for_a_long_task() -> None:
-    slots = Slots(3, None)
+    slots = make_slots(3, None)
     slots.enter(attempt(1))
     async with asyncio.timeout(5):
         assert await slots.room(full=10) == 2

@@ -13,7 +13,7 @@ from asynctasq_mysql.errors import error_code, error_text, translate_errors
 from asynctasq_mysql.look import Check, Look, look_through
 from asynctasq_mysql.server_checks import durability, isolation, lock_wait, packet, role, version
 from asynctasq_mysql.settings import MySQLSettings
-from asynctasq_mysql.table_checks import engine, rights, tables
+from asynctasq_mysql.table_checks import engine, paused, rights, tables
 from asynctasq_mysql.transaction_checks import history, oldest_transaction
 
 CHECKS: Mapping[str, Check] = {
@@ -21,6 +21,7 @@ CHECKS: Mapping[str, Check] = {
     "role": role,
     "tables": tables,
     "rights": rights,
+    "paused queues": paused,
     "engine": engine,
     "isolation": isolation,
     "durability": durability,

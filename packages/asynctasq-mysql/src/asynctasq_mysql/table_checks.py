@@ -55,6 +55,12 @@ async def rights(look: Look) -> Finding | None:
     return Finding("rights", "all that a worker needs")
 
 
+async def paused(look: Look) -> Finding:
+    """None: what waits in them waits for somebody to resume them."""
+    rows = await look.rows(f"SELECT queue FROM {look.tables.paused} ORDER BY queue")
+    return Finding.of_paused([queue.decode() for (queue,) in rows])
+
+
 async def engine(look: Look) -> Finding | None:
     """InnoDB: others have no transactions, and lock whole tables."""
     names = [one for one in look.tables.all() if one != look.tables.migrations]

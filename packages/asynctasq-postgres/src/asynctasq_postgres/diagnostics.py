@@ -8,7 +8,7 @@ from asynctasq.drivers import Finding
 from asynctasq_postgres.errors import FAILURES, sqlstate, translate_errors
 from asynctasq_postgres.look import Check, Look
 from asynctasq_postgres.pool import open_connection
-from asynctasq_postgres.schema_checks import rights, tables
+from asynctasq_postgres.schema_checks import paused, rights, tables
 from asynctasq_postgres.server_checks import durability, isolation, pooler, role, version
 from asynctasq_postgres.settings import PostgresSettings
 from asynctasq_postgres.transaction_checks import (
@@ -25,6 +25,7 @@ CHECKS: Mapping[str, Check] = {
     "role": role,
     "tables": tables,
     "rights": rights,
+    "paused queues": paused,
     "isolation": isolation,
     "durability": durability,
     "pooler": pooler,

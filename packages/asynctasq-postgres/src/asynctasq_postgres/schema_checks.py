@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from asynctasq.drivers import Finding, Level
+from asynctasq_postgres.control import PAUSED
 from asynctasq_postgres.errors import FAILURES, MIGRATE, sqlstate, translated
 from asynctasq_postgres.look import Look
 from asynctasq_postgres.names import Names
@@ -51,6 +52,11 @@ async def rights(look: Look) -> Finding | None:
         advice = "; ".join(row[0] for row in rows)
         return Finding("rights", f"not on {len(rows)} objects", Level.PROBLEM, advice)
     return Finding("rights", "all that a worker needs")
+
+
+async def paused(look: Look) -> Finding:
+    """None: what waits in them waits for somebody to resume them."""
+    return Finding.of_paused([queue for (queue,) in await look.rows(PAUSED)])
 
 
 def _needed(names: Names) -> Iterator[tuple[str, str, bool]]:

@@ -7,7 +7,8 @@ from typing import Any, cast
 from asynctasq.drivers import Finding
 from asynctasq_redis.connection import connections
 from asynctasq_redis.errors import translate_errors
-from asynctasq_redis.health import look
+from asynctasq_redis.health import look, names
+from asynctasq_redis.keys import Keys
 from asynctasq_redis.server_checks import findings
 from asynctasq_redis.session import CONNECT_LIMIT
 from asynctasq_redis.settings import RedisSettings
@@ -27,6 +28,8 @@ class RedisDiagnostics:
                 async with asyncio.timeout(CONNECT_LIMIT):
                     await nodes.open()
                     info, config = await look(nodes)
+                    paused = await names(nodes, Keys(settings.redis_prefix).paused)
             finally:
                 await nodes.close()
-        return findings(info, config)
+        found = findings(info, config)
+        return found if paused is None else [*found, Finding.of_paused(paused)]

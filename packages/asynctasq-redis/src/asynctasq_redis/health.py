@@ -45,8 +45,18 @@ async def look(connections: Connections) -> tuple[dict[str, str], dict[str, str]
     return _info(info), {name: value for one in configs for name, value in _pairs(one).items()}
 
 
-async def _ask(connections: Connections, commands: Sequence[Command]) -> list[object]:
-    link = connections.link("")
+async def names(connections: Connections, key: str) -> list[str] | None:
+    """The members of a set, sorted; None where it cannot be read, as without the right to."""
+    (members,) = await _ask(connections, [("SMEMBERS", key)], key)
+    if not isinstance(members, list | set):
+        return None
+    return sorted(_text(one) for one in cast("list[object] | set[object]", members))
+
+
+async def _ask(
+    connections: Connections, commands: Sequence[Command], key: str = ""
+) -> list[object]:
+    link = connections.link(key)
     try:
         return await exchange(link, commands)
     finally:

@@ -23,6 +23,7 @@ class Attempt:
 
     Attributes:
         task: runs it; None once it has an outcome.
+        started: when it began to be prepared, by `time.perf_counter`.
         begun: the user's code has started.
         stop: why it was cancelled, if the worker did it.
     """
@@ -30,6 +31,7 @@ class Attempt:
     delivery: Delivery
     worker_id: str
     task: asyncio.Task[None] | None = None
+    started: float = 0.0
     begun: bool = False
     stop: Stop | None = None
     call: "Call | None" = field(default=None)

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from asynctasq.config import Config
+from asynctasq.core.ahead import Ahead
 from asynctasq.core.attempt import Attempt, Stop
 from asynctasq.core.client import client, codec_of
 from asynctasq.core.dispatcher import Dispatcher
@@ -43,7 +44,7 @@ IDLE_WAIT = 20.0
 BURST_WAIT = 0.2
 #: Outcomes that may wait before nothing more is fetched: so many, or twice as many as tasks run at
 #: once. They make batches, and are done again when the worker dies.
-UNSETTLED = 50
+UNSETTLED = 200
 #: Seconds a cancelled task has to clean up.
 CANCEL_PATIENCE = 2.0
 #: Seconds the last outcomes have to reach the broker.
@@ -82,14 +83,19 @@ class Engine:
         config, serializer = plan.config or client.config, plan.serializer or client.serializer
         self._started = time.monotonic()
         self._shutdown = Shutdown()
-        self._slots = Slots(plan.concurrency, plan.max_tasks)
+        self._ahead = Ahead(
+            plan.concurrency,
+            exact=driver.limits.exact_attempts,
+            give_back=self._release,
+        )
+        self._slots = Slots(plan.concurrency, plan.max_tasks, self._ahead)
         self._keeper = LeaseKeeper(driver, lease=plan.lease, on_lost=self._leases_lost)
         self._settler = Settler(
             driver, most=max(UNSETTLED, 2 * plan.concurrency), on_settled=self._settled
         )
         self._seclusion = Seclusion(
             self._slots,
-            hold=lambda: self._fetcher.interrupt(),
+            hold=self._hold,
             flush=self._settler.flush,
             chances=1 if driver.limits.exact_attempts else CHANCES_IF_INEXACT,
         )
@@ -108,7 +114,7 @@ class Engine:
             events=self._events,
             seclusion=self._seclusion,
             settle=self._settler.add,
-            ended=self._slots.leave,
+            ended=self._ended,
         )
         self._fetcher = Fetcher(
             driver,
@@ -116,7 +122,7 @@ class Engine:
             lease=plan.lease,
             wait=BURST_WAIT if plan.burst else IDLE_WAIT,
             capacity=self._capacity,
-            take=self._take,
+            take=self._take_all,
             finished=self._is_finished,
         )
 
@@ -167,6 +173,7 @@ class Engine:
 
         But whoever cancels a worker does not want to wait for it.
         """
+        self._ahead.release()
         await asyncio.sleep(0)  # a task that is cancelled before its first step would not notice
         for attempt in self._slots:
             if not attempt.begun:
@@ -202,16 +209,59 @@ class Engine:
         if not await self._settler.close(FLUSH_PATIENCE):
             logger.error("the broker is away: outcomes are lost, their tasks will run again")
 
+    def _take_all(self, deliveries: Sequence[Delivery], limit: int) -> None:
+        self._ahead.fetched(deliveries, limit)
+        for delivery in deliveries:
+            self._take(delivery)
+
     def _take(self, delivery: Delivery) -> None:
         self._keeper.hold(delivery)
         if self._is_mine(delivery):
             return
-        if self._shutdown.requested.is_set() or self._seclusion.closed:  # the fetch was under way
-            self._settler.add(Settlement(delivery, Outcome.RELEASE))
+        if self._ended_or_closed:  # the fetch was under way
+            self._release([delivery])
+        elif self._slots.free and not self._ahead:
+            self._begin(delivery)
+        elif self._ahead.takes(delivery):
+            self._ahead.put(delivery)
         else:
-            attempt = Attempt(delivery, self._plan.worker_id)
-            self._slots.enter(attempt)
-            self._executor.start(attempt)
+            self._release([delivery])
+
+    def _begin(self, delivery: Delivery) -> None:
+        attempt = Attempt(delivery, self._plan.worker_id)
+        self._slots.enter(attempt)
+        self._executor.start(attempt)
+
+    def _begin_next(self) -> None:
+        """Let begin what was taken ahead, if it may."""
+        while (
+            self._ahead
+            and self._slots.free
+            and not self._settler.congested
+            and not self._ended_or_closed
+        ):
+            self._begin(self._ahead.pop())
+
+    @property
+    def _ended_or_closed(self) -> bool:
+        return self._shutdown.requested.is_set() or self._seclusion.closed
+
+    def _release(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._settler.add(Settlement(delivery, Outcome.RELEASE))
+        self._slots.changed()
+
+    async def _hold(self) -> None:
+        """Let nothing more begin, for an attempt that wants to be alone."""
+        self._ahead.release()
+        await self._fetcher.interrupt()
+        self._ahead.release()
+
+    def _ended(self, attempt: Attempt) -> None:
+        if attempt.begun:
+            self._ahead.ended(attempt.started)
+        self._slots.leave(attempt)
+        self._begin_next()
 
     def _is_mine(self, delivery: Delivery) -> bool:
         """Whether this worker has the message already, and only its lease had run out.
@@ -221,20 +271,24 @@ class Engine:
         """
         attempt = self._slots.find(delivery)
         if attempt is None:
-            return self._settler.settle_again(delivery)
+            return self._ahead.replace(delivery) or self._settler.settle_again(delivery)
         if attempt.stop is None:
             attempt.delivery = delivery
         else:  # cancelled, and not ended yet: not before it has
             self._settler.add(Settlement(delivery, Outcome.RELEASE, delay=CANCEL_PATIENCE))
         return True
 
-    def _settled(self, delivery: Delivery) -> None:
-        self._keeper.drop(delivery)
+    def _settled(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._keeper.drop(delivery)
         if not self._settler.congested:
+            self._begin_next()
             self._slots.changed()
 
     def _leases_lost(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
+            if self._ahead.drop(delivery):
+                self._keeper.drop(delivery)
             attempt = self._slots.find(delivery)
             # else its outcome is on the way and will be refused, or it has a new lease by now
             if attempt is not None and attempt.delivery == delivery:
@@ -246,7 +300,11 @@ class Engine:
             room = await self._slots.room(full=self._driver.limits.full_fetch)
             if not room or self._shutdown.requested.is_set():
                 return 0
-            if not self._settler.congested and not self._seclusion.closed:
+            if self._seclusion.closed:
+                room = 0
+            elif self._settler.congested:  # but some may be ready for when it is not
+                room = min(room, self._ahead.wanted())
+            if room:
                 return room
             await self._slots.change()
 

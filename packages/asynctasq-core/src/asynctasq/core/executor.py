@@ -125,7 +125,7 @@ class Executor:
         return call.max_attempts + self._seclusion.chances
 
     async def _perform(self, attempt: Attempt, call: Call) -> Settlement | None:
-        started = time.perf_counter()
+        attempt.started = time.perf_counter()
         try:
             call.runnable = call.definition.prepare(call.envelope.args, call.envelope.kwargs)
             self._emit(TaskStarted, attempt)
@@ -138,7 +138,7 @@ class Executor:
             return await self._failed(attempt, call, error)
         if attempt.stop is Stop.LEASE_LOST:  # it ignored its cancellation
             return _interrupted(attempt)
-        return self._done(attempt, time.perf_counter() - started)
+        return self._done(attempt, time.perf_counter() - attempt.started)
 
     def _read(self, attempt: Attempt) -> Call:
         envelope = self._codec.decode(attempt.delivery.body)

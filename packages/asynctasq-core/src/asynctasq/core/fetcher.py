@@ -40,7 +40,7 @@ class Fetcher:
 
     Args:
         capacity: awaited for how many messages may be taken; 0 ends the fetching.
-        take: is given each delivery.
+        take: is given what a fetch brought, and how many it had asked for.
         finished: awaited when a fetch brought nothing; True ends the fetching.
         wait: seconds one fetch may wait for a message.
     """
@@ -53,7 +53,7 @@ class Fetcher:
         lease: float,
         wait: float,
         capacity: Callable[[], Awaitable[int]],
-        take: Callable[[Delivery], None],
+        take: Callable[[Sequence[Delivery], int], None],
         finished: Callable[[], Awaitable[bool]],
     ) -> None:
         self._driver = driver
@@ -72,8 +72,7 @@ class Fetcher:
         while (free := await self._capacity()) > 0:
             limit = min(free, self._driver.limits.dequeue_batch)
             deliveries = await self._fetch(limit)
-            for delivery in deliveries:
-                self._take(delivery)
+            self._take(deliveries, limit)
             if not deliveries and not self._backoff and await self._finished():
                 return
 

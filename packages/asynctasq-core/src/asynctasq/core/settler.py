@@ -24,11 +24,11 @@ class Settler:
     Args:
         most: outcomes that may wait before no more tasks should be taken: what was done and not
             settled when a worker dies will be done again.
-        on_settled: called with each delivery that needs no lease any more.
+        on_settled: called with deliveries that need no lease any more.
     """
 
     def __init__(
-        self, driver: BaseDriver, *, most: int, on_settled: Callable[[Delivery], None]
+        self, driver: BaseDriver, *, most: int, on_settled: Callable[[Sequence[Delivery]], None]
     ) -> None:
         self._most = most
         self._driver = driver
@@ -101,7 +101,7 @@ class Settler:
             delivery = settlement.delivery
             if self._unsettled.get((delivery.queue, delivery.id)) is settlement:
                 del self._unsettled[delivery.queue, delivery.id]
-            self._on_settled(delivery)
+        self._on_settled([settlement.delivery for settlement in settlements])
 
     async def _settle_rejected(
         self, settlements: Sequence[Settlement], error: BrokerRejected

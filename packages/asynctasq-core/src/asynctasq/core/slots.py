@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 
+from asynctasq.core.ahead import Ahead
 from asynctasq.core.attempt import Attempt
 from asynctasq.drivers.base_driver import Delivery
 
@@ -17,11 +18,13 @@ class Slots:
     Args:
         size: attempts at once.
         budget: attempts in all; those that never ran a task do not count. None for no end.
+        ahead: what waits for a slot; it counts as if it had begun.
     """
 
-    def __init__(self, size: int, budget: int | None) -> None:
+    def __init__(self, size: int, budget: int | None, ahead: Ahead) -> None:
         self._size = size
         self._budget = budget
+        self._ahead = ahead
         self._attempts: dict[tuple[str, str], Attempt] = {}
         self._waiting: list[asyncio.Future[None]] = []
         self.done = 0
@@ -58,24 +61,34 @@ class Slots:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def room(self, *, full: int = 1) -> int:
-        """How many may enter now; waits until it is one. 0 when the budget is spent.
+    @property
+    def free(self) -> bool:
+        """Whether one more may enter."""
+        return len(self._attempts) < self._size
 
-        When fewer than `full` may enter, running attempts have `LINGER` to leave.
+    async def room(self, *, full: int = 1) -> int:
+        """How many may be taken now; waits until it is one. 0 when the budget is spent.
+
+        When fewer than `full` may be, running attempts have `LINGER` to leave.
         """
-        while (free := self._free()) <= 0 and (self._attempts or self._budget is None):
+        while (free := self._free()) <= 0 and self._may_grow:
             await self.change()
-        full = min(full, self._size)
-        if 0 < free < full:
+        if 0 < free < min(full, self._size):
             with suppress(TimeoutError):
                 async with asyncio.timeout(LINGER):
-                    while self._attempts and self._free() < full:
+                    while self._attempts and self._free() < min(full, self._size):
                         await self.change()
-        return self._free()
+            free = max(free, self._free())
+        return max(free, 0)
+
+    @property
+    def _may_grow(self) -> bool:
+        return bool(self._attempts or self._ahead) or self._budget is None
 
     def _free(self) -> int:
-        free = self._size - len(self._attempts)
-        return free if self._budget is None else min(free, self._budget)
+        waiting = len(self._ahead)
+        free = max(0, self._size - len(self._attempts) - waiting) + self._ahead.wanted()
+        return free if self._budget is None else min(free, self._budget - waiting)
 
     async def change(self) -> None:
         """Wait until a slot was freed, or `changed` was called."""

@@ -5,9 +5,10 @@ has its own contract class in `asynctasq.testing.contract`.
 """
 
 import enum
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     from asynctasq.drivers.base_driver import Message
@@ -223,6 +224,14 @@ class Finding:
     value: str
     level: Level = Level.OK
     advice: str = ""
+
+    @classmethod
+    def of_paused(cls, queues: Sequence[str]) -> Self:
+        """What is to be said of the queues that `Control.pause` holds back."""
+        if not queues:
+            return cls("paused queues", "none")
+        advice = f"nothing of them is delivered until: asynctasq resume {shlex.join(queues)}"
+        return cls("paused queues", ", ".join(queues), Level.WARNING, advice)
 
 
 @runtime_checkable

@@ -158,7 +158,10 @@ class MemoryDriver(BaseDriver):
     async def diagnose(self) -> Sequence[Finding]:
         """What can be wrong with memory; see `Diagnostics`."""
         advice = "keep what matters with another driver; this one is for tests"
-        return [Finding("durability", "gone with the process", Level.WARNING, advice)]
+        return [
+            Finding("durability", "gone with the process", Level.WARNING, advice),
+            Finding.of_paused(await self.paused()),
+        ]
 
 
 async def _wait(event: asyncio.Event, timeout: float) -> None:

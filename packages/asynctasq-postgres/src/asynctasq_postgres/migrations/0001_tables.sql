@@ -46,3 +46,6 @@ CREATE TABLE IF NOT EXISTS {workers} (
     heard_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL
 ) WITH (fillfactor = 50);
+
+-- Queues of which nothing is delivered until they are resumed.
+CREATE TABLE IF NOT EXISTS {paused} (queue text COLLATE "C" PRIMARY KEY);

@@ -15,11 +15,26 @@ BEGIN
     INSERT INTO {table} AS stored (queue, id, visible_at, body)
     SELECT new.queue, new.id, moment + make_interval(secs => new.delay), new.body
     FROM unnest(queues, ids, bodies, delays) WITH ORDINALITY AS new (queue, id, body, delay, place)
-    WHERE NOT EXISTS (
-        SELECT FROM {dead} AS dead WHERE dead.queue = new.queue AND dead.id = new.id
-    )
     ORDER BY new.place
     ON CONFLICT DO NOTHING;
+    -- A message may die while it is enqueued again: the insertion waits for that, finds its place
+    -- free, and does not see what has died since it began. So the dead are looked at afterwards;
+    -- ids that were made just now are beyond all of theirs, which costs one look at the index.
+    IF EXISTS (
+        SELECT FROM (
+            SELECT new.queue, min(new.id COLLATE "C") AS lowest, max(new.id COLLATE "C") AS highest
+            FROM unnest(queues, ids) AS new (queue, id) GROUP BY new.queue
+        ) AS new
+        WHERE EXISTS (
+            SELECT FROM {dead} AS dead WHERE dead.queue = new.queue
+            AND dead.id >= new.lowest AND dead.id <= new.highest
+        )
+    ) THEN
+        DELETE FROM {table} AS stored
+        USING unnest(queues, ids) AS new (queue, id)
+        JOIN {dead} AS dead ON dead.queue = new.queue AND dead.id = new.id
+        WHERE stored.queue = new.queue AND stored.id = new.id AND stored.token IS NULL;
+    END IF;
     IF tell THEN
         PERFORM {tell}(queues, delays);
     END IF;
@@ -57,6 +72,7 @@ DECLARE
     moment timestamptz;
 BEGIN
     FOREACH asked IN ARRAY queues LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM {paused} AS resting WHERE resting.queue = asked);
         moment := clock_timestamp();
         RETURN QUERY
             WITH due AS MATERIALIZED (
@@ -80,7 +96,8 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT waiting.visible_at FROM {table} AS waiting WHERE waiting.queue = name
             ORDER BY waiting.queue, waiting.visible_at, waiting.seq LIMIT 1
-        ) AS next;
+        ) AS next
+        WHERE NOT EXISTS (SELECT FROM {paused} AS resting WHERE resting.queue = name);
         RETURN QUERY SELECT NULL::text, NULL::text, 0, NULL::bytea,
             extract(epoch FROM moment - clock_timestamp())::double precision;
     END IF;

@@ -39,6 +39,8 @@ def _findings(path: Path, settings: SQLiteSettings) -> Iterator[Finding]:
             yield Finding("file", f"{_megabytes(path.stat().st_size)}, can be written")
             (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
             yield _journal(mode, path.with_name(f"{path.name}-wal"))
+            paused = connection.execute("SELECT queue FROM paused ORDER BY queue").fetchall()
+            yield Finding.of_paused([queue for (queue,) in paused])
     else:
         yield Finding("file", "not there yet; its directory can be written")
     yield _synchronous(settings.sqlite_synchronous)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from asynctasq.drivers import BaseDriver, Diagnostics, Inspector, Level
+from asynctasq.drivers import BaseDriver, Control, Diagnostics, Inspector, Level
 from asynctasq.testing.contract.base import LONG, Contract, NewDriver, message
 
 
@@ -35,6 +35,21 @@ class DiagnosticsContract(Contract):
     async def test_what_is_not_in_order_has_one_line_of_advice(self, looking: Diagnostics) -> None:
         for one in await looking.diagnose():
             assert len(one.advice.splitlines()) == (one.level is not Level.OK), one
+
+    async def test_paused_queues_are_named(
+        self, driver: BaseDriver, looking: Diagnostics, queue: str
+    ) -> None:
+        if not isinstance(driver, Control):
+            pytest.skip("it cannot pause queues")
+        await driver.enqueue([message(queue)])
+        await driver.pause(queue)
+        (found,) = [one for one in await looking.diagnose() if one.name == "paused queues"]
+        assert found.level is Level.WARNING
+        assert queue in found.value
+        assert queue in found.advice
+        await driver.resume(queue)
+        (found,) = [one for one in await looking.diagnose() if one.name == "paused queues"]
+        assert queue not in found.value
 
     async def test_looking_leaves_no_task_behind(self, looking: Diagnostics) -> None:
         tasks = asyncio.all_tasks()
