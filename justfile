@@ -43,6 +43,18 @@ isolated name:
 build:
     uv run pytest integration/test_install.py
 
+# the documentation as a site, in site/
+docs:
+    NO_MKDOCS_2_WARNING=1 uv run --isolated --only-group docs mkdocs build
+
+# its reference pages, from the code
+reference:
+    uv run python -m integration.documentation.reference
+
+# its pictures of the terminal, from real commands
+record:
+    uv run python -m integration.documentation.record
+
 # known vulnerabilities of what users install, by osv.dev; it needs the network
 audit:
     uv audit --preview-features audit-command --locked --no-dev
@@ -51,6 +63,6 @@ audit:
 bench broker:
     uv run python -m benchmarks {{broker}}
 
-# all that CI runs, or some groups of it: check demo isolated pythons readme
+# all that CI runs, or some groups of it: check demo docs isolated pythons readme
 ci *groups:
     bash .ci/run {{groups}}

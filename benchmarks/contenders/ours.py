@@ -12,6 +12,7 @@ if URL.startswith("amqp"):
     config = init(driver="rabbitmq", rabbitmq_url=URL, rabbitmq_exchange_name=NAME)
 else:
     config = init(url=URL)
+DriverFactory.create_from_config(config)  # imported by now, as the others' clients are
 
 IN_PROCESS = bodies.TASK == "process"
 

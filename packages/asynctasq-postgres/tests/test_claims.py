@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from asynctasq.drivers import Message, Outcome, Settlement, State
-from asynctasq_postgres.messages import CLAIM, DONE, EXTEND, SETTLE
+from asynctasq_postgres.messages import CLAIM, DONE, ENQUEUE, EXTEND, SETTLE
 
 pytestmark = pytest.mark.anyio
 
@@ -75,6 +75,13 @@ async def backlog(driver_with, connect, table):
                 f"FROM generate_series(1, {BACKLOG}) AS n"
             )
         )
+        await connection.execute(
+            names.fill(
+                "INSERT INTO {dead} (queue, id, died_at, attempt, body, note)"
+                " SELECT 'queue', 'dead-' || n, clock_timestamp(), 1, '', ''"
+                f" FROM generate_series(1, {BACKLOG}) AS n ON CONFLICT DO NOTHING"
+            )
+        )
 
     yield connection, names, call, grow
     await connection.close()
@@ -88,16 +95,24 @@ async def held(connection, names) -> tuple[list[str], list[str], list[int]]:
     return tuple([row[column] for row in rows] for column in range(3))
 
 
-@pytest.mark.parametrize("analyzed", [False, True])
-async def test_no_call_reads_the_backlog(backlog, analyzed: bool) -> None:
+@pytest.mark.parametrize("statistics", ["none", "of the backlog", "of an empty queue"])
+async def test_no_call_reads_the_backlog(backlog, statistics: str) -> None:
     connection, names, call, grow = backlog
+    if statistics == "of an empty queue":  # as a vacuum finds one that has kept its pages
+        await grow()
+        await connection.execute(names.fill("DELETE FROM {table}; DELETE FROM {dead}"))
+        await connection.execute(names.fill("VACUUM ANALYZE {table}"))
+        await connection.execute(names.fill("VACUUM ANALYZE {dead}"))
     await call(CLAIM, ["queue"], 10, 30.0, 1)  # what is planned now was planned without rows
     await call(EXTEND, ["queue"], ["none"], [1], 30.0)
     await grow()
-    if analyzed:
+    if statistics == "of the backlog":
         await connection.execute(names.fill("VACUUM ANALYZE {table}"))
-    for _ in range(3):
-        pages = {"claim": await call(CLAIM, ["none", "queue"], 10, 300.0, 7)}
+    for number in range(3):
+        ids = [f"new-{number}", f"dead-{number}"]
+        new = (["queue"] * 2, ids, [b""] * 2, [0.0] * 2, False)
+        pages = {"enqueue": await call(ENQUEUE, *new)}
+        pages |= {"claim": await call(CLAIM, ["none", "queue"], 10, 300.0, 7)}
         pages["extend"] = await call(EXTEND, *await held(connection, names), 30.0)
         queues, ids, tokens = await held(connection, names)
         outcomes = ["retry", "release", "dead", "done", "retry"] * 2

@@ -14,11 +14,16 @@ _ENTRY = re.compile(r"^    (?=\S)", re.MULTILINE)
 
 def setting_help(model: type[BaseModel]) -> dict[str, str]:
     """Name of a setting to its help text."""
-    texts = dict(_documented(model))
+    texts = setting_texts(model)
     return {
-        name: f"{texts.get(name, '')}{_default(field)}".strip()
+        name: f"{_as_help(texts.get(name, ''))}{_default(field)}".strip()
         for name, field in model.model_fields.items()
     }
+
+
+def setting_texts(model: type[BaseModel]) -> dict[str, str]:
+    """Name of a setting to what the docstring says of it, marked up as there."""
+    return dict(_documented(model))
 
 
 def _documented(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
@@ -27,9 +32,12 @@ def _documented(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
         return
     for entry in _ENTRY.split(section[1]):
         names, _, text = " ".join(entry.split()).partition(": ")
-        text = _FIRST_WORD.sub(lambda match: match[0].capitalize(), text.replace("`", ""))
         for name in re.findall(r"\w+", names):
             yield name, text
+
+
+def _as_help(text: str) -> str:
+    return _FIRST_WORD.sub(lambda match: match[0].capitalize(), text.replace("`", ""))
 
 
 def _default(field: FieldInfo) -> str:

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS {table} (
     token bigint,
     attempt integer NOT NULL DEFAULT 0,
     body bytea NOT NULL,
-    PRIMARY KEY (queue, id)
+    PRIMARY KEY (id, queue)
 ) WITH (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.01,
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS {dead} (
     attempt integer NOT NULL,
     body bytea NOT NULL,
     note text NOT NULL,
-    PRIMARY KEY (queue, id)
+    PRIMARY KEY (id, queue)
 );
 
 CREATE INDEX IF NOT EXISTS {died_index} ON {dead} (queue, died_at, id);

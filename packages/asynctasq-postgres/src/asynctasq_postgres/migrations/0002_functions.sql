@@ -1,6 +1,10 @@
 -- Each function fixes its own plan: rows are found by index, in order, and statistics that lag
 -- behind a queue's quick changes cannot turn it into a scan of the backlog. What is set for a
 -- function ends with it, so it needs no state of the session's, which a pooler may exchange.
+--
+-- Statistics of a queue that was empty say that everything costs the same. So a message is looked
+-- up in a way that leaves only one plan: BETWEEN id AND id is of use to the index of the ids alone,
+-- and to no other order of the join; and queue || '' is of use to no index.
 
 CREATE OR REPLACE FUNCTION {enqueue}(
     queues text[], ids text[], bodies bytea[], delays double precision[], tell boolean
@@ -26,14 +30,16 @@ BEGIN
             FROM unnest(queues, ids) AS new (queue, id) GROUP BY new.queue
         ) AS new
         WHERE EXISTS (
-            SELECT FROM {dead} AS dead WHERE dead.queue = new.queue
-            AND dead.id >= new.lowest AND dead.id <= new.highest
+            SELECT FROM {dead} AS dead
+            WHERE dead.id BETWEEN new.lowest AND new.highest AND dead.queue || '' = new.queue
         )
     ) THEN
         DELETE FROM {table} AS stored
         USING unnest(queues, ids) AS new (queue, id)
-        JOIN {dead} AS dead ON dead.queue = new.queue AND dead.id = new.id
-        WHERE stored.queue = new.queue AND stored.id = new.id AND stored.token IS NULL;
+        JOIN {dead} AS dead
+        ON dead.id BETWEEN new.id AND new.id AND dead.queue || '' = new.queue
+        WHERE stored.id BETWEEN new.id AND new.id AND stored.queue || '' = new.queue
+        AND stored.token IS NULL;
     END IF;
     IF tell THEN
         PERFORM {tell}(queues, delays);
@@ -84,7 +90,7 @@ BEGIN
             UPDATE {table} AS held
             SET visible_at = moment + make_interval(secs => lease), token = holder,
                 attempt = held.attempt + 1
-            FROM due WHERE held.queue = due.queue AND held.id = due.id
+            FROM due WHERE held.id BETWEEN due.id AND due.id AND held.queue || '' = due.queue
             RETURNING held.queue, held.id, held.attempt, held.body, 0.0::double precision;
         GET DIAGNOSTICS taken = ROW_COUNT;
         room := room - taken;
@@ -117,7 +123,8 @@ BEGIN
         WITH removed AS (
             DELETE FROM {table} AS held
             USING unnest(queues, ids, tokens) WITH ORDINALITY AS item (queue, id, token, place)
-            WHERE held.queue = item.queue AND held.id = item.id AND held.token = item.token
+            WHERE held.id BETWEEN item.id AND item.id AND held.queue || '' = item.queue
+            AND held.token = item.token
             RETURNING item.place
         )
         SELECT place FROM generate_series(1, cardinality(ids)::bigint) AS place
@@ -145,17 +152,19 @@ BEGIN
         ), done AS (
             DELETE FROM {table} AS held USING item
             WHERE item.outcome = 'done'
-            AND held.queue = item.queue AND held.id = item.id AND held.token = item.token
+            AND held.id BETWEEN item.id AND item.id AND held.queue || '' = item.queue
+            AND held.token = item.token
             RETURNING item.place
         ), died AS (
             DELETE FROM {table} AS held USING item
             WHERE item.outcome = 'dead'
-            AND held.queue = item.queue AND held.id = item.id AND held.token = item.token
+            AND held.id BETWEEN item.id AND item.id AND held.queue || '' = item.queue
+            AND held.token = item.token
             RETURNING item.place, held.queue, held.id, held.attempt, held.body, item.note
         ), kept AS (
             INSERT INTO {dead} AS dead (queue, id, died_at, attempt, body, note)
             SELECT died.queue, died.id, moment, died.attempt, died.body, died.note FROM died
-            ON CONFLICT (queue, id) DO UPDATE
+            ON CONFLICT (id, queue) DO UPDATE
             SET died_at = excluded.died_at, attempt = excluded.attempt, body = excluded.body,
                 note = excluded.note
         ), again AS (
@@ -163,7 +172,8 @@ BEGIN
             SET visible_at = moment + make_interval(secs => item.delay), token = NULL,
                 attempt = held.attempt - CASE item.outcome WHEN 'release' THEN 1 ELSE 0 END
             FROM item WHERE item.outcome IN ('retry', 'release')
-            AND held.queue = item.queue AND held.id = item.id AND held.token = item.token
+            AND held.id BETWEEN item.id AND item.id AND held.queue || '' = item.queue
+            AND held.token = item.token
             RETURNING item.place
         )
         SELECT item.place FROM item WHERE item.place NOT IN (
@@ -195,7 +205,8 @@ BEGIN
         WITH extended AS (
             UPDATE {table} AS held SET visible_at = moment + make_interval(secs => lease)
             FROM unnest(queues, ids, tokens) WITH ORDINALITY AS item (queue, id, token, place)
-            WHERE held.queue = item.queue AND held.id = item.id AND held.token = item.token
+            WHERE held.id BETWEEN item.id AND item.id AND held.queue || '' = item.queue
+            AND held.token = item.token
             RETURNING item.place
         )
         SELECT place FROM generate_series(1, cardinality(ids)::bigint) AS place
