@@ -3,13 +3,11 @@
 import asyncio
 import logging
 import time
-import traceback
 from collections.abc import Callable
-from pathlib import Path
-from types import TracebackType
 
 from asynctasq.config import Config
 from asynctasq.core.attempt import Attempt, Call, Stop
+from asynctasq.core.error_text import for_people, note, one_line
 from asynctasq.core.retry import NOT_KNOWN_YET, attempts_for, policy_for
 from asynctasq.core.runners import Runners
 from asynctasq.core.seclusion import AGAIN, Seclusion
@@ -34,14 +32,9 @@ from asynctasq.tasks.registry import TaskRegistry
 
 logger = logging.getLogger("asynctasq.worker")
 
-LINE_LIMIT = 500
-NOTE_LIMIT = 16_000
-
 #: Seconds before a call is delivered again that somebody else than the worker cancelled, as
 #: asyncio.run does at its end: should a task do it to itself, this is no hot loop.
 OTHERS_CANCEL_DELAY = 1.0
-
-_PACKAGE = str(Path(__file__).parents[1])
 
 
 class Executor:
@@ -208,7 +201,7 @@ class Executor:
         return self._dead(attempt, error)
 
     def _retry(self, attempt: Attempt, error: BaseException, delay: float) -> Settlement:
-        text = _one_line(error)
+        text = one_line(error)
         logger.warning(
             "%s failed, again in %.1f s: %s", attempt.name, delay, text,
             extra=_fields(attempt), exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
@@ -217,11 +210,11 @@ class Executor:
         return Settlement(attempt.delivery, Outcome.RETRY, delay)
 
     def _dead(self, attempt: Attempt, error: BaseException) -> Settlement:
-        text = _one_line(error)
-        show = _for_people(error) if attempt.call else None
+        text = one_line(error)
+        show = for_people(error) if attempt.call else None
         logger.error("%s is dead: %s", attempt.name, text, extra=_fields(attempt), exc_info=show)
         self._emit(records.TaskDied, attempt, error=text)
-        return Settlement(attempt.delivery, Outcome.DEAD, note=_note(error))
+        return Settlement(attempt.delivery, Outcome.DEAD, note=note(error))
 
     def _interrupted(self, attempt: Attempt) -> Settlement | None:
         """What becomes of an attempt that was cancelled by the worker."""
@@ -241,7 +234,7 @@ class Executor:
     def _emit_failure(self, attempt: Attempt, error: BaseException) -> None:
         if self._events is not None:
             duration = attempt.duration
-            self._emit(records.TaskFailed, attempt, error=_one_line(error), duration=duration)
+            self._emit(records.TaskFailed, attempt, error=one_line(error), duration=duration)
 
     def _emit(self, record: type[records.AttemptEvent], attempt: Attempt, **more: object) -> None:
         if self._events is not None:
@@ -264,40 +257,6 @@ def _workers_died(attempt: Attempt, call: Call) -> WorkerDied:
         f"delivered {attempt.delivery.attempt} times, allowed are {call.max_attempts} "
         "attempts: its workers died, or lost their leases, while it ran"
     )
-
-
-def _one_line(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - an exception's own text may fail in any way
-        text = "(it has no text: its __str__ fails)"
-    text = _storable(text.strip().split("\n", 1)[0])
-    if len(text) > LINE_LIMIT:
-        text = f"{text[:LINE_LIMIT]}[…]"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _note(error: BaseException) -> str:
-    """The error with its traceback, the innermost frames kept if it is long."""
-    text = _storable("".join(traceback.format_exception(*_for_people(error))))
-    if len(text) > NOTE_LIMIT:
-        text = f"[…]{text[-NOTE_LIMIT:]}"
-    return f"{_one_line(error)}\n\n{text}"
-
-
-def _storable(text: str) -> str:
-    """The text without what some broker cannot store: lone surrogates and NUL."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-
-
-def _for_people(
-    error: BaseException,
-) -> tuple[type[BaseException], BaseException, TracebackType | None]:
-    """The error and its traceback without the engine's frames, which start every one."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
-        trace = trace.tb_next
-    return type(error), error, trace
 
 
 def _fields(attempt: Attempt) -> dict[str, object]:
