@@ -10,6 +10,9 @@ from asynctasq.serialization.envelope import Envelope
 from asynctasq.tasks.context import TaskContext
 from asynctasq.tasks.definition import Runnable, TaskDefinition
 
+#: Seconds a cancelled task has to clean up.
+CANCEL_PATIENCE = 2.0
+
 
 class Stop(enum.Enum):
     """Why the worker cancels an attempt."""

@@ -8,28 +8,30 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from asynctasq.config import Config
 from asynctasq.core.ahead import Ahead
-from asynctasq.core.attempt import Attempt, Stop
+from asynctasq.core.attempt import CANCEL_PATIENCE, Stop
 from asynctasq.core.client import client, codec_of
 from asynctasq.core.dispatcher import Dispatcher
 from asynctasq.core.executor import Executor
 from asynctasq.core.fetcher import Fetcher
 from asynctasq.core.heartbeat import Heartbeat
+from asynctasq.core.intake import Intake
 from asynctasq.core.lease_keeper import LeaseKeeper
 from asynctasq.core.process_child import Setup
 from asynctasq.core.process_pool import ProcessPool
 from asynctasq.core.runners import Runners
 from asynctasq.core.seclusion import CHANCES_IF_INEXACT, Seclusion
-from asynctasq.core.settler import Settler, emit_lost
+from asynctasq.core.settler import Settler
 from asynctasq.core.shutdown import Shutdown
 from asynctasq.core.slots import Slots
 from asynctasq.core.vitals import Vitals
 from asynctasq.drivers.abilities import Inspector, WorkerInfo
-from asynctasq.drivers.base_driver import BaseDriver, Delivery, Outcome, Settlement
+from asynctasq.drivers.base_driver import BaseDriver, Outcome, Settlement
 from asynctasq.errors import BrokerUnavailable
 from asynctasq.events.stream import EventEmitter, EventStream
 from asynctasq.serialization.serializer import BaseSerializer
@@ -46,8 +48,6 @@ BURST_WAIT = 0.2
 #: Outcomes that may wait before nothing more is fetched: so many, or twice as many as tasks run at
 #: once. They make batches, and are done again when the worker dies.
 UNSETTLED = 200
-#: Seconds a cancelled task has to clean up.
-CANCEL_PATIENCE = 2.0
 #: Seconds the last outcomes have to reach the broker.
 FLUSH_PATIENCE = 10.0
 
@@ -88,18 +88,21 @@ class Engine:
         self._ahead = Ahead(
             plan.concurrency,
             exact=driver.limits.exact_attempts,
-            give_back=self._release,
+            give_back=lambda deliveries: self._intake.release(deliveries),
         )
         self._slots = Slots(plan.concurrency, plan.max_tasks, self._ahead)
         self._events = EventStream(plan.emitters)
         self._keeper = LeaseKeeper(
-            driver, lease=plan.lease, on_lost=self._leases_lost, vitals=vitals
+            driver,
+            lease=plan.lease,
+            on_lost=lambda lost: self._intake.leases_lost(lost),
+            vitals=vitals,
         )
         self._settler = Settler(
             driver,
             worker_id=plan.worker_id,
             most=max(UNSETTLED, 2 * plan.concurrency),
-            on_settled=self._settled,
+            on_settled=lambda settled: self._intake.settled(settled),
             events=self._events,
             vitals=vitals,
         )
@@ -126,15 +129,26 @@ class Engine:
             events=self._events,
             seclusion=self._seclusion,
             settle=self._settler.add,
-            ended=self._ended,
+            ended=lambda attempt: self._intake.ended(attempt),
+        )
+        self._intake = Intake(
+            plan.worker_id,
+            slots=self._slots,
+            ahead=self._ahead,
+            keeper=self._keeper,
+            settler=self._settler,
+            seclusion=self._seclusion,
+            start=self._executor.start,
+            stopping=lambda: self._shutdown.requested.is_set(),
+            events=self._events,
         )
         self._fetcher = Fetcher(
             driver,
             plan.queues,
             lease=plan.lease,
             wait=BURST_WAIT if plan.burst else IDLE_WAIT,
-            capacity=self._capacity,
-            take=self._take_all,
+            capacity=partial(self._intake.capacity, full=driver.limits.full_fetch),
+            take=self._intake.take,
             finished=self._is_finished,
             vitals=vitals,
         )
@@ -222,106 +236,11 @@ class Engine:
         if not await self._settler.close(FLUSH_PATIENCE):
             logger.error("the broker is away: outcomes are lost, their tasks will run again")
 
-    def _take_all(self, deliveries: Sequence[Delivery], limit: int) -> None:
-        self._ahead.fetched(deliveries, limit)
-        for delivery in deliveries:
-            self._take(delivery)
-
-    def _take(self, delivery: Delivery) -> None:
-        self._keeper.hold(delivery)
-        if self._is_mine(delivery):
-            return
-        if self._ended_or_closed:  # the fetch was under way
-            self._release([delivery])
-        elif self._slots.free and not self._ahead:
-            self._begin(delivery)
-        elif self._ahead.takes(delivery):
-            self._ahead.put(delivery)
-        else:
-            self._release([delivery])
-
-    def _begin(self, delivery: Delivery) -> None:
-        attempt = Attempt(delivery, self._plan.worker_id)
-        self._slots.enter(attempt)
-        self._executor.start(attempt)
-
-    def _begin_next(self) -> None:
-        """Let begin what was taken ahead, if it may."""
-        while (
-            self._ahead
-            and self._slots.free
-            and not self._settler.congested
-            and not self._ended_or_closed
-        ):
-            self._begin(self._ahead.pop())
-
-    @property
-    def _ended_or_closed(self) -> bool:
-        return self._shutdown.requested.is_set() or self._seclusion.closed
-
-    def _release(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            self._settler.add(Settlement(delivery, Outcome.RELEASE))
-        self._slots.changed()
-
     async def _hold(self) -> None:
         """Let nothing more begin, for an attempt that wants to be alone."""
         self._ahead.release()
         await self._fetcher.interrupt()
         self._ahead.release()
-
-    def _ended(self, attempt: Attempt) -> None:
-        if attempt.begun:
-            self._ahead.ended(attempt.started)
-        self._slots.leave(attempt)
-        self._begin_next()
-
-    def _is_mine(self, delivery: Delivery) -> bool:
-        """Whether this worker has the message already, and only its lease had run out.
-
-        So it is after the broker was away, or this process was stopped, for longer than a
-        lease: the attempt goes on under the new lease, and does not run twice.
-        """
-        attempt = self._slots.find(delivery)
-        if attempt is None:
-            return self._ahead.replace(delivery) or self._settler.settle_again(delivery)
-        if attempt.stop is None:
-            attempt.delivery = delivery
-        else:  # cancelled, and not ended yet: not before it has
-            self._settler.add(Settlement(delivery, Outcome.RELEASE, delay=CANCEL_PATIENCE))
-        return True
-
-    def _settled(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            self._keeper.drop(delivery)
-        if not self._settler.congested:
-            self._begin_next()
-            self._slots.changed()
-
-    def _leases_lost(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            if self._ahead.drop(delivery):
-                emit_lost(self._events, self._plan.worker_id, delivery)
-                self._keeper.drop(delivery)
-            attempt = self._slots.find(delivery)
-            # else its outcome is on the way and will be refused, or it has a new lease by now
-            if attempt is not None and attempt.delivery == delivery:
-                emit_lost(self._events, self._plan.worker_id, delivery)
-                self._keeper.drop(attempt.delivery)
-                attempt.cancel(Stop.LEASE_LOST)
-
-    async def _capacity(self) -> int:
-        while True:
-            room = await self._slots.room(full=self._driver.limits.full_fetch)
-            if not room or self._shutdown.requested.is_set():
-                return 0
-            if self._seclusion.closed:
-                room = 0
-            elif self._settler.congested:  # but some may be ready for when it is not
-                room = min(room, self._ahead.wanted())
-            if room:
-                return room
-            await self._slots.change()
 
     async def _is_finished(self) -> bool:
         if not self._plan.burst or len(self._slots):
