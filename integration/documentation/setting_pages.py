@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from asynctasq import Config
 from asynctasq.drivers import registry
-from asynctasq_cli.setting_help import setting_texts
+from asynctasq_cli.setting_help import default_text, setting_texts
 from integration.documentation.tables import MADE, page, table
 
 #: In the order of the navigation.
@@ -66,13 +66,8 @@ def kind(field: FieldInfo) -> str:
 
 def default(field: FieldInfo) -> str:
     """The default, where it is a value."""
-    value: object = field.get_default()
-    if isinstance(value, SecretStr):  # a default is no secret
-        value = value.get_secret_value()
-    if value is None or value == () or field.is_required() or field.default_factory is not None:
-        return ""
-    shown = f"{value:g}" if isinstance(value, float) else value
-    return f"`{str(value).lower() if isinstance(value, bool) else shown}`"
+    text = default_text(field)
+    return f"`{text}`" if text else ""
 
 
 def _parts(annotation: object) -> Iterable[object]:

@@ -20,6 +20,7 @@ from asynctasq_cli.doctor import doctor
 from asynctasq_cli.migrate import migrate
 from asynctasq_cli.operating import OPERATING, command_names
 from asynctasq_cli.output import printable
+from asynctasq_cli.publish import publish
 from asynctasq_cli.queues import queues
 from asynctasq_cli.web.command import web
 from asynctasq_cli.worker import worker
@@ -34,7 +35,7 @@ def cli(debug: bool) -> None:
     """An async-first distributed task queue."""
 
 
-for command in (worker, demo, queues, dead, doctor, migrate, bench, web):
+for command in (worker, demo, queues, dead, doctor, migrate, publish, bench, web):
     cli.add_command(command)
 
 for command in OPERATING:

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Iterator
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 _ATTRIBUTES = re.compile(r"^Attributes:\n((?: +.*\n?)+)", re.MULTILINE)
@@ -24,6 +24,17 @@ def setting_help(model: type[BaseModel]) -> dict[str, str]:
 def setting_texts(model: type[BaseModel]) -> dict[str, str]:
     """Name of a setting to what the docstring says of it, marked up as there."""
     return dict(_documented(model))
+
+
+def default_text(field: FieldInfo) -> str:
+    """The default as it is written in ``.env``; nothing where it is no value."""
+    value: object = field.get_default()
+    if isinstance(value, SecretStr):  # a default is no secret
+        value = value.get_secret_value()
+    if value is None or value == () or field.is_required() or field.default_factory is not None:
+        return ""
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return shown.lower() if isinstance(value, bool) else shown
 
 
 def _documented(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
