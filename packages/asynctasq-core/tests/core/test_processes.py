@@ -10,9 +10,12 @@ import tasks_for_tests as tasks
 from worker_for_tests import NewDriver, look, until_settled, wait_until, work
 
 from asynctasq import Config, DriverFactory, Message, MsgpackSerializer, Worker, dispatch_many, init
+from asynctasq.core.process_child import Job, Setup
+from asynctasq.core.process_pool import ProcessPool
 from asynctasq.drivers import State
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.serialization import Envelope, EnvelopeCodec
+from asynctasq.tasks.context import TaskContext
 
 pytestmark = pytest.mark.anyio
 
@@ -135,3 +138,24 @@ async def test_a_stop_does_not_wait_for_a_process_to_come_up(
     await running
     assert multiprocessing.active_children() == []
     assert [m.attempt for m in await look(new_driver, State.READY)] == [0]
+
+
+async def test_a_process_that_comes_up_too_late_is_there_for_the_next_job(tmp_path: Path) -> None:
+    config = Config(driver="memory")
+    codec = EnvelopeCodec(MsgpackSerializer())
+    envelope = Envelope(tasks.write.definition.name, (str(tmp_path / "out"), "x"))
+    context = TaskContext("1", "write", 1, 1, "default", "worker", 0.0)
+    job = Job(codec.encode(envelope), tasks.write.definition.origin, context)
+    driver = DriverFactory.create_from_config(config)
+    pool = ProcessPool(1, None, Setup.of(driver, config, MsgpackSerializer()))
+    cancelled = asyncio.create_task(pool.run(job, None, lambda: None))
+    await wait_until(lambda: bool(multiprocessing.active_children()))
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    (started,) = multiprocessing.active_children()
+    await wait_until(lambda: bool(pool._idle))
+    await pool.run(job, None, lambda: None)
+    assert multiprocessing.active_children() == [started]
+    assert (tmp_path / "out").read_text() != ""
+    await pool.close()
+    assert multiprocessing.active_children() == []

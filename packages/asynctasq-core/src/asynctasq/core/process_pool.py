@@ -3,7 +3,7 @@
 import asyncio
 import multiprocessing
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -12,6 +12,9 @@ from multiprocessing.context import SpawnProcess
 from asynctasq.core.process_child import Failure, Job, Setup, main
 from asynctasq.core.threads import TaskThreads
 from asynctasq.errors import TaskTimeout, WorkerDied
+
+#: Seconds between looks for processes that are just being started.
+LOOK_AGAIN = 0.02
 
 # fork copies locks that other threads hold, and the event loop with them
 _spawn = multiprocessing.get_context("spawn")
@@ -61,6 +64,7 @@ class ProcessPool:
         self._idle: list[Child] = []
         self._ending: list[Child] = []
         self._starting: list[Child] = []  # changed by other threads, in single steps
+        self._starts: set[asyncio.Task[Child]] = set()
         self._threads = TaskThreads()
 
     async def run(self, job: Job, timeout: float | None, begun: Callable[[], None]) -> None:
@@ -72,7 +76,7 @@ class ProcessPool:
             BaseException: what the task raised, with the child's traceback as a note.
         """
         async with self._slots:
-            child = self._take() or await self._threads.run(self._start)
+            child = self._take() or await self._new()
             begun()
             failure = await self._call(child, job, timeout)
             self._put(child)
@@ -82,13 +86,34 @@ class ProcessPool:
     async def close(self) -> None:
         """End all processes."""
         try:
-            for child in (*self._idle, *self._ending, *self._starting):
-                child.process.kill()
-                await self._threads.run(child.process.join)
+            while self._starts:  # which may only be about to have a process
+                await self._kill(self._starting)
+                await asyncio.wait(self._starts, timeout=LOOK_AGAIN)
+            await self._kill([*self._idle, *self._ending])
         finally:
             self._idle.clear()
             self._ending.clear()
             self._threads.close()
+
+    async def _kill(self, children: Sequence[Child]) -> None:
+        for child in tuple(children):
+            child.process.kill()
+            await self._threads.run(child.process.join)
+
+    async def _new(self) -> Child:
+        """A new process; if the caller is cancelled meanwhile, the next one gets it."""
+        starting = asyncio.create_task(self._threads.run(self._start))
+        self._starts.add(starting)
+        starting.add_done_callback(self._starts.discard)
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(self._keep)
+            raise
+
+    def _keep(self, started: asyncio.Task[Child]) -> None:
+        if not started.cancelled() and started.exception() is None:
+            self._idle.append(started.result())
 
     def _take(self) -> Child | None:
         """An idle process that lives; it may have died since its last job."""
