@@ -87,8 +87,8 @@ class ProcessPool:
         """End all processes."""
         try:
             while self._starts:  # which may only be about to have a process
-                await self._kill(self._starting)
                 await asyncio.wait(self._starts, timeout=LOOK_AGAIN)
+                await self._kill(self._starting)
             await self._kill([*self._idle, *self._ending])
         finally:
             self._idle.clear()
