@@ -29,8 +29,8 @@ class PostgresServer:
         self._data = folder / "postgres"
         self._data.mkdir(mode=0o700)
         if os.geteuid() == 0:  # PostgreSQL does not run as root
-            _open_to_others(self._data.parent)
             shutil.chown(self._data, "postgres")
+            _open_to_others(folder)
         initialise = (postgres_program("initdb"), "-D", str(self._data), "-A", "trust")
         subprocess.run(
             _as_postgres((*initialise, "-U", "postgres", "--no-sync")),
@@ -45,7 +45,7 @@ class PostgresServer:
         options = ("-c", f"port={self.port}", "-c", "listen_addresses=127.0.0.1")
         command = (postgres_program("postgres"), "-D", str(self._data), *options)
         self._command = _as_postgres((*command, "-k", ""))
-        self._process = _started(self._command)
+        self._launch()
         until(self._answers, "it answers", START_LIMIT)
 
     def kill(self) -> None:
@@ -53,10 +53,15 @@ class PostgresServer:
         _kill(self._process)
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
+    def _launch(self) -> None:
+        if os.geteuid() == 0:  # another run of pytest closes to others what they share
+            _open_to_others(self._data.parent)
+        self._process = _started(self._command)
+
     def _answers(self) -> bool:
         # while one of its children is not gone, another server does not start on their memory
         if self._process is not None and self._process.poll() is not None:
-            self._process = _started(self._command)
+            self._launch()
         return BROKERS["postgres"].answers(self.url)
 
 

@@ -111,8 +111,6 @@ class Server:
         self._data.mkdir(mode=0o700)
         if os.geteuid() == 0:  # PostgreSQL does not run as root
             shutil.chown(self._data, "postgres")
-            for one in (folder, *folder.parents[:-2]):
-                one.chmod(one.stat().st_mode | 0o011)
         options = ("-D", str(self._data), "-A", "trust", "-U", "postgres", "--no-sync")
         self._run("initdb", *options).wait(PATIENCE)
         self._process: subprocess.Popen[bytes] | None = None
@@ -152,7 +150,12 @@ class Server:
         return asyncio.run(ask())
 
     def _run(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
-        become = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
+        become: tuple[str, ...] = ()
+        if os.geteuid() == 0:
+            become = ("runuser", "-u", "postgres", "--")
+            # again each time: another run of pytest closes what they share to others
+            for one in self._data.parents[:-2]:
+                one.chmod(one.stat().st_mode | 0o011)
         return subprocess.Popen(
             [*become, str(program(name)), *arguments],
             stdout=subprocess.DEVNULL,
