@@ -4,9 +4,11 @@ import os
 import shutil
 import signal
 import subprocess
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import mkdtemp
 
 from asynctasq.testing.ports import free_port
 from integration.application import until
@@ -26,11 +28,14 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        if os.geteuid() == 0:  # PostgreSQL does not run as root, nor in what is root's alone
+            folder = Path(mkdtemp(prefix="asynctasq-"))
+            folder.chmod(0o711)
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._data = folder / "postgres"
         self._data.mkdir(mode=0o700)
-        if os.geteuid() == 0:  # PostgreSQL does not run as root
+        if os.geteuid() == 0:
             shutil.chown(self._data, "postgres")
-            _open_to_others(folder)
         initialise = (postgres_program("initdb"), "-D", str(self._data), "-A", "trust")
         subprocess.run(
             _as_postgres((*initialise, "-U", "postgres", "--no-sync")),
@@ -45,7 +50,7 @@ class PostgresServer:
         options = ("-c", f"port={self.port}", "-c", "listen_addresses=127.0.0.1")
         command = (postgres_program("postgres"), "-D", str(self._data), *options)
         self._command = _as_postgres((*command, "-k", ""))
-        self._launch()
+        self._process = _started(self._command)
         until(self._answers, "it answers", START_LIMIT)
 
     def kill(self) -> None:
@@ -53,15 +58,10 @@ class PostgresServer:
         _kill(self._process)
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
-    def _launch(self) -> None:
-        if os.geteuid() == 0:  # another run of pytest closes to others what they share
-            _open_to_others(self._data.parent)
-        self._process = _started(self._command)
-
     def _answers(self) -> bool:
         # while one of its children is not gone, another server does not start on their memory
         if self._process is not None and self._process.poll() is not None:
-            self._launch()
+            self._process = _started(self._command)
         return BROKERS["postgres"].answers(self.url)
 
 
@@ -115,13 +115,6 @@ def postgres_program(name: str) -> str:
 
 def _as_postgres(command: Sequence[str]) -> Sequence[str]:
     return ("runuser", "-u", "postgres", "--", *command) if os.geteuid() == 0 else command
-
-
-def _open_to_others(folder: Path) -> None:
-    """Let another user reach what lies in `folder`, which pytest made for this one alone."""
-    for one in (folder, *folder.parents):
-        if one.stat().st_uid == os.geteuid() and str(one) not in ("/", "/tmp"):
-            one.chmod(one.stat().st_mode | 0o011)
 
 
 def _started(command: Sequence[str]) -> "subprocess.Popen[bytes]":

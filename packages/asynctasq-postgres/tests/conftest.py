@@ -6,8 +6,10 @@ import shutil
 import signal
 import subprocess
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, NoReturn
 from uuid import uuid4
 
@@ -107,9 +109,13 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        if os.geteuid() == 0:  # PostgreSQL does not run as root, nor in what is root's alone
+            folder = Path(mkdtemp(prefix="asynctasq-"))
+            folder.chmod(0o711)
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._data = folder / "data"
         self._data.mkdir(mode=0o700)
-        if os.geteuid() == 0:  # PostgreSQL does not run as root
+        if os.geteuid() == 0:
             shutil.chown(self._data, "postgres")
         options = ("-D", str(self._data), "-A", "trust", "-U", "postgres", "--no-sync")
         self._run("initdb", *options).wait(PATIENCE)
@@ -150,12 +156,7 @@ class Server:
         return asyncio.run(ask())
 
     def _run(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
-        become: tuple[str, ...] = ()
-        if os.geteuid() == 0:
-            become = ("runuser", "-u", "postgres", "--")
-            # again each time: another run of pytest closes what they share to others
-            for one in self._data.parents[:-2]:
-                one.chmod(one.stat().st_mode | 0o011)
+        become = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
         return subprocess.Popen(
             [*become, str(program(name)), *arguments],
             stdout=subprocess.DEVNULL,
