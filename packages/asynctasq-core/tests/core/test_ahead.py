@@ -10,7 +10,7 @@ from tasks_for_tests import Gate, gates, note, pass_gate
 from worker_for_tests import NewDriver, Wrapped, look, until_settled, wait_until
 
 from asynctasq import BaseDriver, Delivery, Worker, dispatch_many
-from asynctasq.core.ahead import MOST, MOST_BYTES, Ahead
+from asynctasq.core.ahead import MOST_BYTES, Ahead
 from asynctasq.drivers import State
 
 pytestmark = pytest.mark.anyio
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 SLOTS = 2
 #: Enough for the worker to see that they are short.
 SHORT = 300
+MOST = 500
 #: With so many, however slow this machine is, as much may be taken ahead as ever.
 MANY_SLOTS = 10_000_000
 
@@ -37,9 +38,9 @@ class Asked(Wrapped):
 class Given:
     """Takes what is given back."""
 
-    def __init__(self, *, slots: int = MANY_SLOTS, exact: bool = True) -> None:
+    def __init__(self, *, slots: int = MANY_SLOTS, most: int = MOST, exact: bool = True) -> None:
         self.back: list[Delivery] = []
-        self.ahead = Ahead(slots, exact=exact, give_back=self.back.extend)
+        self.ahead = Ahead(slots, most=most, exact=exact, give_back=self.back.extend)
 
     def hurry(self, *, body: bytes = b"", attempt: int = 1) -> None:
         """Let it see short tasks, and a backlog of such messages."""
@@ -123,6 +124,12 @@ async def test_nothing_is_taken_ahead_of_long_tasks() -> None:
     given = Given(slots=SLOTS)
     given.hurry()
     given.ahead.ended(time.perf_counter() - 3600)
+    assert given.ahead.wanted() == 0
+
+
+async def test_nothing_is_taken_ahead_where_it_has_a_price_to_give_back() -> None:
+    given = Given(most=0)
+    given.hurry()
     assert given.ahead.wanted() == 0
 
 

@@ -17,7 +17,7 @@ def attempt(number: int, *, begun: bool = True) -> Attempt:
 
 
 def make_slots(size: int, budget: int | None) -> Slots:
-    return Slots(size, budget, Ahead(size, exact=True, give_back=lambda _: None))
+    return Slots(size, budget, Ahead(size, most=500, exact=True, give_back=lambda _: None))
 
 
 async def test_all_who_wait_are_woken() -> None:

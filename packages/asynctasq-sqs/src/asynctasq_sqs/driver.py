@@ -45,6 +45,7 @@ class SQSDriver(SessionDriver[Session], SQSInspector):
         inspects=frozenset({State.DEAD}),
         exact_counts=False,
         full_fetch=TEN,
+        ahead=0,
     )
 
     def __init__(self, settings: DriverSettings | None = None) -> None:

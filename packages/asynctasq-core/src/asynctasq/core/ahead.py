@@ -17,8 +17,7 @@ from asynctasq.drivers.base_driver import Delivery
 HORIZON = 0.02
 #: Seconds after which what has not begun is given back: another worker may have a slot for it.
 PATIENCE = 0.2
-#: Messages, and bytes of their bodies, that may be ahead.
-MOST = 500
+#: Bytes of bodies that may be ahead.
 MOST_BYTES = 4 * 1024 * 1024
 #: How much the latest attempt weighs in the average.
 WEIGHT = 1 / 16
@@ -29,16 +28,18 @@ class Ahead:
 
     Args:
         slots: attempts at once.
-        exact: whether an attempt that did not begin counts for nothing on this broker, as long as
-            its worker lives. Where one was made already, the next shall not be used up by a
-            worker that dies while the message only lies here.
+        most: messages that may be ahead.
+        exact: whether the broker counts as attempts only what it gave to a worker. Where one was
+            made already, the next shall not be used up by a worker that dies while the message
+            only lies here.
         give_back: takes what has waited for too long.
     """
 
     def __init__(
-        self, slots: int, *, exact: bool, give_back: Callable[[Sequence[Delivery]], None]
+        self, slots: int, *, most: int, exact: bool, give_back: Callable[[Sequence[Delivery]], None]
     ) -> None:
         self._slots = slots
+        self._limit = most
         self._exact = exact
         self._give_back = give_back
         self._waiting: OrderedDict[tuple[str, str], tuple[float, Delivery]] = OrderedDict()
@@ -64,7 +65,7 @@ class Ahead:
             self._most = 0
         else:
             largest = max(len(one.body) for one in deliveries)
-            self._most = min(MOST, MOST_BYTES // max(largest, 1))
+            self._most = min(self._limit, MOST_BYTES // max(largest, 1))
 
     def wanted(self) -> int:
         """How many more to take now: none before half of them have begun."""

@@ -87,6 +87,7 @@ class Engine:
         self._shutdown = Shutdown()
         self._ahead = Ahead(
             plan.concurrency,
+            most=driver.limits.ahead,
             exact=driver.limits.exact_attempts,
             give_back=lambda deliveries: self._intake.release(deliveries),
         )

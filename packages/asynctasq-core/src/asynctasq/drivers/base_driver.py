@@ -98,6 +98,8 @@ class Limits:
         exact_counts: `Inspector.queues` is exact at once; otherwise it lags, for seconds.
         full_fetch: messages that make one request worth its price; a worker with fewer free
             slots gives its running tasks a moment to free some more.
+        ahead: most messages that a worker with a backlog takes before it has slots for them; 0
+            where it has a price to give one back.
     """
 
     dequeue_batch: int = 1000
@@ -114,6 +116,7 @@ class Limits:
     inspects: frozenset[State] = frozenset(State)
     exact_counts: bool = True
     full_fetch: int = 1
+    ahead: int = 500
 
 
 class BaseDriver(ABC):
