@@ -58,7 +58,8 @@ async def backlog(driver_with, connect, table):
     await driver.migrate()
     connection = await connect()
     names = driver.settings.names()
-    await connection.execute(names.fill("ALTER TABLE {table} SET (autovacuum_enabled = false)"))
+    for one in ("{table}", "{dead}"):
+        await connection.execute(names.fill(f"ALTER TABLE {one} SET (autovacuum_enabled = false)"))
 
     async def call(sql: str, *arguments: object) -> int:
         """Run a statement of the driver's, and return how many pages it touched."""
@@ -95,10 +96,15 @@ async def held(connection, names) -> tuple[list[str], list[str], list[int]]:
     return tuple([row[column] for row in rows] for column in range(3))
 
 
-@pytest.mark.parametrize("statistics", ["none", "of the backlog", "of an empty queue"])
+@pytest.mark.parametrize(
+    "statistics", ["none", "of the backlog", "of an empty queue", "of the dead alone"]
+)
 async def test_no_call_reads_the_backlog(backlog, statistics: str) -> None:
     connection, names, call, grow = backlog
-    if statistics == "of an empty queue":  # as a vacuum finds one that has kept its pages
+    if statistics in (
+        "of an empty queue",
+        "of the dead alone",
+    ):  # as a vacuum finds one that has kept its pages
         await grow()
         await connection.execute(names.fill("DELETE FROM {table}; DELETE FROM {dead}"))
         await connection.execute(names.fill("VACUUM ANALYZE {table}"))
@@ -108,6 +114,8 @@ async def test_no_call_reads_the_backlog(backlog, statistics: str) -> None:
     await grow()
     if statistics == "of the backlog":
         await connection.execute(names.fill("VACUUM ANALYZE {table}"))
+    if statistics in ("of the backlog", "of the dead alone"):
+        await connection.execute(names.fill("VACUUM ANALYZE {dead}"))
     for number in range(3):
         ids = [f"new-{number}", f"dead-{number}"]
         new = (["queue"] * 2, ids, [b""] * 2, [0.0] * 2, False)

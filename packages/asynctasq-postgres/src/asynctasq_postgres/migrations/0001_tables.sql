@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS {dead} (
     PRIMARY KEY (id, queue)
 );
 
-CREATE INDEX IF NOT EXISTS {died_index} ON {dead} (queue, died_at, id);
+CREATE INDEX IF NOT EXISTS {died_index} ON {dead} (queue, died_at);
 
 CREATE TABLE IF NOT EXISTS {workers} (
     id text COLLATE "C" PRIMARY KEY,

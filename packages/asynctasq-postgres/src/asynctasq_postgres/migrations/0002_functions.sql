@@ -10,7 +10,8 @@ CREATE OR REPLACE FUNCTION {enqueue}(
     queues text[], ids text[], bodies bytea[], delays double precision[], tell boolean
 ) RETURNS void
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan SET jit = off
 AS $body$
 DECLARE
@@ -29,15 +30,18 @@ BEGIN
             SELECT new.queue, min(new.id COLLATE "C") AS lowest, max(new.id COLLATE "C") AS highest
             FROM unnest(queues, ids) AS new (queue, id) GROUP BY new.queue
         ) AS new
-        WHERE EXISTS (
+        CROSS JOIN LATERAL (
             SELECT FROM {dead} AS dead
             WHERE dead.id BETWEEN new.lowest AND new.highest AND dead.queue || '' = new.queue
-        )
+            LIMIT 1
+        ) AS dead
     ) THEN
         DELETE FROM {table} AS stored
         USING unnest(queues, ids) AS new (queue, id)
-        JOIN {dead} AS dead
-        ON dead.id BETWEEN new.id AND new.id AND dead.queue || '' = new.queue
+        CROSS JOIN LATERAL (
+            SELECT FROM {dead} AS dead
+            WHERE dead.id BETWEEN new.id AND new.id AND dead.queue || '' = new.queue LIMIT 1
+        ) AS dead
         WHERE stored.id BETWEEN new.id AND new.id AND stored.queue || '' = new.queue
         AND stored.token IS NULL;
     END IF;
