@@ -45,7 +45,7 @@ logger = logging.getLogger("asynctasq.worker")
 IDLE_WAIT = 20.0
 #: The same in burst mode, where an empty queue is asked about its end.
 BURST_WAIT = 0.2
-#: Outcomes that may wait before nothing more is fetched: so many, or twice as many as tasks run at
+#: Outcomes that may wait before nothing more begins: so many, or twice as many as tasks run at
 #: once. They make batches, and are done again when the worker dies.
 UNSETTLED = 200
 #: Seconds the last outcomes have to reach the broker.
