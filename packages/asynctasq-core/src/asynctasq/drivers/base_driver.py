@@ -46,6 +46,9 @@ class Delivery:
         attempt: 1 for the first delivery; counted by the broker when it delivers.
         receipt: the fencing token that `BaseDriver.settle` and `BaseDriver.extend` check;
             its meaning is the driver's own.
+        abandoned: the attempt before this one ended without an outcome: its worker died, or lost
+            the lease. RETRY and a requeue clear it; RELEASE keeps it, as it keeps the attempt.
+            Always False where `Limits.tells_abandoned` is.
     """
 
     id: str
@@ -53,6 +56,7 @@ class Delivery:
     body: bytes
     attempt: int
     receipt: object
+    abandoned: bool = False
 
 
 class Outcome(enum.Enum):
@@ -89,6 +93,8 @@ class Limits:
         release_keeps_attempt: RELEASE takes the attempt back.
         exact_attempts: only what a `dequeue` returned counts as an attempt; otherwise also what
             a process had got from the broker when it died.
+        tells_abandoned: a lease that ran out looks different from a retry, so that
+            `Delivery.abandoned` can be told; otherwise it is always False.
         late_settle: a lease that ran out is good until the message is delivered again;
             otherwise it is lost when it runs out.
         leases_outlive_connections: what is held stays held until its lease ends, also when
@@ -111,6 +117,7 @@ class Limits:
     reports_lost_leases: bool = True
     release_keeps_attempt: bool = True
     exact_attempts: bool = True
+    tells_abandoned: bool = True
     late_settle: bool = True
     leases_outlive_connections: bool = True
     inspects: frozenset[State] = frozenset(State)
@@ -171,6 +178,8 @@ class BaseDriver(ABC):
         - Returns nothing after `wait` seconds; with ``wait=0`` never waits.
         - Takes from `queues` in order: from the second only what the first cannot fill.
         - Counts the attempt here, so that a worker's death counts.
+        - An error after something was taken loses nothing: what was taken is returned, or given
+          back with its attempt.
         - While it waits, wakes for a new message and for one that becomes due, also for one
           whose lease ran out.
         - Cancelled in the middle, it loses nothing: what it had taken comes back.

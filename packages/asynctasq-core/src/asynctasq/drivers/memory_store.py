@@ -26,6 +26,7 @@ class Entry:
     visible_at: float
     attempt: int = 0
     receipt: int | None = None
+    abandoned: bool = False
     died_at: float | None = None
     note: str = ""
 
@@ -96,12 +97,16 @@ class MemoryStore:
                 while len(taken) < limit and _is_due(queue.next_visible(), now):
                     entry = queue.entries[heapq.heappop(queue.heap)[2]]
                     entry.attempt += 1
+                    entry.abandoned |= entry.receipt is not None
                     entry.receipt = next(self._receipts)
                     queue.move(entry, now + lease)
                     message = entry.message
                     taken.append(
-                        Delivery(message.id, name, message.body, entry.attempt, entry.receipt)
-                    )
+                        Delivery(
+                            message.id, name, message.body,
+                            entry.attempt, entry.receipt, entry.abandoned,
+                        )
+                    )  # fmt: skip
             return taken
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Delivery]:
@@ -250,6 +255,7 @@ class MemoryStore:
             return False
         queue = self._queues[settlement.delivery.queue]
         entry.receipt = None
+        entry.abandoned &= settlement.outcome is Outcome.RELEASE
         match settlement.outcome:
             case Outcome.DONE:
                 del queue.entries[entry.message.id]

@@ -27,7 +27,10 @@ import pytest
 
 pytest.register_assert_rewrite(*(f"{__name__}.{one.name}" for one in iter_modules(__path__)))
 
-from asynctasq.testing.contract.base import Contract, NewDriver  # noqa: E402 - after the rewrite
+from asynctasq.testing.contract.abandoned import (  # noqa: E402 - after the rewrite
+    AbandonedContract,
+)
+from asynctasq.testing.contract.base import Contract, NewDriver  # noqa: E402
 from asynctasq.testing.contract.browse import BrowseContract  # noqa: E402
 from asynctasq.testing.contract.connection import ConnectionContract  # noqa: E402
 from asynctasq.testing.contract.control import ControlContract  # noqa: E402
@@ -43,6 +46,7 @@ from asynctasq.testing.contract.wait import WaitContract  # noqa: E402
 from asynctasq.testing.contract.workers import WorkersContract  # noqa: E402
 
 __all__ = [
+    "AbandonedContract",
     "BrowseContract",
     "ConnectionContract",
     "Contract",
@@ -70,6 +74,7 @@ class DriverContract(
     WaitContract,
     SettleContract,
     ExtendContract,
+    AbandonedContract,
 ):
     """All that every driver promises."""
 

@@ -83,6 +83,11 @@ class Contract:
         return fresh("queue")
 
     @pytest.fixture
+    def refused_queue(self) -> str:
+        """A queue from which nothing can be taken: yours to override where you can make one."""
+        return f"refused\0{'x' * 5000}"
+
+    @pytest.fixture
     def short_lease(self, driver: BaseDriver) -> float:
         """A lease that tests can wait for."""
         return max(0.2, driver.limits.lease_step)

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 from asynctasq.drivers import BaseDriver, Delivery
+from asynctasq.errors import BrokerError
 from asynctasq.testing.contract.base import (
     LONG,
     ConnectDriver,
@@ -83,6 +85,16 @@ class DequeueContract(Contract):
     async def test_a_lease_lasts_its_whole_length(self, driver: BaseDriver, queue: str) -> None:
         await self.hold(driver, queue, lease=3.0)
         await self.nothing_comes(driver, queue, within=0.8)
+
+    async def test_an_error_loses_nothing_that_was_taken(
+        self, driver: BaseDriver, queue: str, refused_queue: str
+    ) -> None:
+        await driver.enqueue(messages(queue, 3))
+        taken: list[Delivery] = []
+        with suppress(BrokerError):
+            taken += await driver.dequeue([queue, refused_queue], limit=5, lease=LONG, wait=0)
+        taken += await self.drain(driver, queue, count=3 - len(taken))
+        assert [one.attempt for one in taken] == [1, 1, 1]
 
     async def test_a_large_batch_is_dequeued(self, driver: BaseDriver, queue: str) -> None:
         stored = messages(queue, self.large)

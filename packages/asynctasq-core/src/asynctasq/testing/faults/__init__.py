@@ -5,6 +5,7 @@ hurried author breaks it. They test the suite, and show a driver's author what t
 """
 
 from asynctasq.testing.faults import (
+    abandoned,
     abilities,
     connection,
     control,
@@ -19,6 +20,7 @@ from asynctasq.testing.faults.registry import FAULTS, ContractTest, caught_by
 __all__ = [
     "FAULTS",
     "ContractTest",
+    "abandoned",
     "abilities",
     "caught_by",
     "connection",

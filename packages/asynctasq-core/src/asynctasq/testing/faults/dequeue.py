@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from asynctasq.drivers import Delivery
 from asynctasq.drivers.memory import MemoryDriver
+from asynctasq.errors import BrokerRejected
 from asynctasq.testing.contract import DequeueContract
 from asynctasq.testing.faults.registry import caught_by
 
@@ -94,6 +95,23 @@ class NeverEndsALease(MemoryDriver):
     ) -> Sequence[Delivery]:
         """Take for ever."""
         return await super().dequeue(queues, limit=limit, lease=1e6, wait=wait)
+
+
+@caught_by(DequeueContract.test_an_error_loses_nothing_that_was_taken)
+class DropsWhatItTookBeforeAnError(MemoryDriver):
+    """It asks queue by queue, and an error makes it forget what the first gave."""
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, lease: float, wait: float
+    ) -> Sequence[Delivery]:
+        """Take from each queue, and fail at one that is refused."""
+        taken: list[Delivery] = []
+        for queue in queues:
+            if "\0" in queue:
+                raise BrokerRejected("a name has no NUL character")
+            left = limit - len(taken)
+            taken += await super().dequeue([queue], limit=left, lease=lease, wait=wait)
+        return taken
 
 
 @caught_by(DequeueContract.test_the_attempt_is_counted_at_each_delivery)

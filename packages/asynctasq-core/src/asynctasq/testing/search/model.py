@@ -14,6 +14,8 @@ class Stored:
         order: its place among all that were enqueued.
         visible_at: seconds, by the model's clock.
         holder: the delivery whose outcome counts; a lease that ran out keeps it.
+        abandoned: the attempt before ended without an outcome; None if a cancelled dequeue may
+            have made one.
         is_fresh: it was enqueued without a delay and never delivered, so its turn is known.
     """
 
@@ -23,6 +25,7 @@ class Stored:
     is_fresh: bool
     attempt: int = 0
     holder: Delivery | None = None
+    abandoned: bool | None = False
     is_dead: bool = False
     note: str = ""
 
@@ -103,7 +106,7 @@ class Model:
         for found in taken:
             one = self._stored[found.queue, found.id]
             assert found.attempt in (one.attempt, one.attempt + 1)
-            one.attempt, one.is_fresh = found.attempt, False
+            one.attempt, one.is_fresh, one.abandoned = found.attempt, False, None
 
     def requeue(self, queue: str, ids: Sequence[str]) -> list[str]:
         """Make dead messages new; their ids."""
@@ -127,6 +130,9 @@ class Model:
         assert delivery.body == one.message.body
         assert delivery.attempt == one.attempt + 1, "attempts are counted at each delivery"
         self._check_turn(one)
+        one.abandoned = one.abandoned if one.holder is None else True
+        assert one.abandoned in (None, delivery.abandoned), "a lease that ran out is abandoned"
+        one.abandoned = delivery.abandoned
         one.attempt, one.holder, one.is_fresh = delivery.attempt, delivery, False
         one.visible_at = self.now + self._length(lease)
 
@@ -144,6 +150,8 @@ class Model:
         if one is None:
             return False
         one.holder = None
+        if settlement.outcome is not Outcome.RELEASE:
+            one.abandoned = False
         match settlement.outcome:
             case Outcome.DONE:
                 del self._stored[one.message.queue, one.message.id]
