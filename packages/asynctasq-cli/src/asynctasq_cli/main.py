@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import rich_click as click
 
-from asynctasq.errors import AsyncTasQError, ConfigError
+from asynctasq.errors import AsyncTasQError, ConfigError, WorkerRefused
 from asynctasq_cli import options
 from asynctasq_cli.bench import bench
 from asynctasq_cli.dead import dead
@@ -57,7 +57,10 @@ click.rich_click.OPTION_GROUPS = {
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 well, 1 failed, 2 used wrongly, 130 Ctrl+C."""
+    """Run the command and return its exit code.
+
+    0 well, 1 failed, 2 used wrongly, 3 a running worker was refused for too long, 130 Ctrl+C.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]  # wherever it stands
@@ -80,11 +83,17 @@ def _fail(error: Exception) -> int:
     return code
 
 
+def _code_of(error: AsyncTasQError) -> int:
+    if isinstance(error, WorkerRefused):
+        return 3
+    return 2 if isinstance(error, ConfigError) else 1
+
+
 def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, click.NoSuchOption):
         return options.unknown_option(error.option_name) or error.format_message(), 2
     if isinstance(error, click.ClickException):
         return " ".join(error.format_message().split()), error.exit_code
     if isinstance(error, AsyncTasQError):
-        return str(error), 2 if isinstance(error, ConfigError) else 1
+        return str(error), _code_of(error)
     return f"{type(error).__name__}: {error} (--debug shows where)", 1

@@ -34,6 +34,8 @@ from asynctasq_cli.telemetry import Telemetry, telemetry_options
               help="How long running tasks may take to finish.")  # fmt: skip
 @click.option("--lease", type=float, default=30.0, show_default=True, metavar="SECONDS",
               help="After so long a dead worker's tasks are taken over.")  # fmt: skip
+@click.option("--refusal-limit", type=float, default=300.0, show_default=True, metavar="SECONDS",
+              help="How long to go on trying a broker that begins to refuse the worker.")  # fmt: skip
 @click.option("--heartbeat-interval", type=float, default=60.0, show_default=True,
               metavar="SECONDS", help="Between heartbeats.")  # fmt: skip
 @click.option("--log-level", default="info", show_default=True, help="From which level on.",
@@ -107,6 +109,7 @@ def _make_worker(config: Config, options: dict[str, Any], **more: Any) -> Worker
         heartbeat_interval=options["heartbeat_interval"],
         shutdown_timeout=options["shutdown_timeout"],
         lease=options["lease"],
+        refusal_limit=options["refusal_limit"],
         burst=options["burst"],
         config=config,
         **more,

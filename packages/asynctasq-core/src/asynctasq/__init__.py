@@ -45,6 +45,7 @@ from asynctasq.errors import (
     UnknownType,
     UnsupportedVersion,
     WorkerDied,
+    WorkerRefused,
 )
 from asynctasq.serialization import BaseSerializer, MsgpackSerializer, TypeHook
 from asynctasq.tasks import (
@@ -103,6 +104,7 @@ __all__ = [
     "UnsupportedVersion",
     "Worker",
     "WorkerDied",
+    "WorkerRefused",
     "close",
     "current_context",
     "dispatch_many",

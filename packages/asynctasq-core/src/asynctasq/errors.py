@@ -9,6 +9,7 @@
     ├── BrokerError
     │   ├── BrokerUnavailable      try again
     │   ├── BrokerRejected         do not
+    │   │   └── WorkerRefused      a running worker was refused for too long
     │   └── EnqueueFailed          a part of a batch was accepted
     ├── TaskError
     │   ├── TaskNotFound
@@ -56,6 +57,10 @@ class BrokerUnavailable(BrokerError):
 
 class BrokerRejected(BrokerError):
     """The broker refuses this call and would refuse it again."""
+
+
+class WorkerRefused(BrokerRejected):
+    """The broker has refused a running worker for longer than it waits."""
 
 
 class EnqueueFailed(BrokerError):

@@ -72,7 +72,7 @@ async def test_it_is_cancelled_and_nothing_is_left(
     assert ended == ["cancelled", "after"]
     for state in State:
         assert await look(new_driver, state) == []
-    assert "somebody who cancelled it" in caplog.text
+    assert "a command that cancelled it" in caplog.text
 
 
 async def test_a_process_is_killed(new_driver: NewDriver, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import tasks_for_tests as tasks
 from worker_for_tests import NewDriver, Wrapped, look, wait_until
 
 from asynctasq import (
+    BaseDriver,
     BrokerRejected,
     Delivery,
     Outcome,
@@ -20,6 +21,7 @@ from asynctasq import (
 )
 from asynctasq.core import engine
 from asynctasq.drivers import State
+from asynctasq.errors import WorkerRefused
 
 pytestmark = pytest.mark.anyio
 
@@ -155,30 +157,71 @@ async def test_an_outcome_that_is_refused_holds_up_no_other(
     driver: Any = Refusing(new_driver())
     driver.refused = "poison"
     await dispatch_many([tasks.note(word) for word in ("a", "poison", "b")])
-    await Worker(driver, max_tasks=3).start()
+    await Worker(driver, max_tasks=3, refusal_limit=0.1).start()
     assert len(driver.settled) == 2
     (left,) = await look(new_driver, State.RUNNING)
     assert b"poison" in left.body
 
 
-async def test_a_refused_fetch_ends_the_worker_after_its_tasks(
+async def test_outcomes_are_kept_while_the_broker_refuses_its_client(
     new_driver: NewDriver, ran: list[object]
 ) -> None:
     driver: Any = Wrapped(new_driver())
-    await dispatch_many([tasks.note_in_thread("x")])
-    dequeue = driver.dequeue
+    driver.error = BrokerRejected("wrong password")
+    driver.failures |= {"settle": 7, "extend": 2}
+    await dispatch_many([tasks.note(n) for n in range(30)])
+    await Worker(driver, max_tasks=30).start()
+    assert sorted(ran) == list(range(30))  # type: ignore[type-var]
+    assert {s.outcome for s in driver.settled} == {Outcome.DONE}
+    assert await look(new_driver, State.RUNNING) == []
 
-    async def once(*args: Any, **options: Any) -> Sequence[Delivery]:
-        if driver.settled or "taken" in vars(driver):
-            raise BrokerRejected("no longer allowed")
-        driver.taken = True
-        return await dequeue(*args, **options)
 
-    driver.dequeue = once
-    with pytest.raises(BrokerRejected, match="no longer allowed"):
+async def test_a_fetch_that_is_refused_at_the_start_ends_the_worker_at_once(
+    new_driver: NewDriver,
+) -> None:
+    driver: Any = Wrapped(new_driver())
+    driver.error = BrokerRejected("no such table")
+    driver.failures["dequeue"] = 1
+    with pytest.raises(BrokerRejected, match="no such table") as raised:
         await Worker(driver).start()
+    assert not isinstance(raised.value, WorkerRefused)
+
+
+class RefusesLater(Wrapped):
+    """Refuses fetches once it has served one, so many times."""
+
+    def __init__(self, driver: BaseDriver, times: int) -> None:
+        super().__init__(driver)
+        self.error = BrokerRejected("no longer allowed")
+        self.times = times
+
+    async def dequeue(self, queues: Sequence[str], **options: Any) -> Sequence[Delivery]:
+        taken = await super().dequeue(queues, **options)
+        if taken:
+            self.failures["dequeue"] = self.times
+        return taken
+
+
+async def test_a_worker_that_is_refused_for_too_long_ends_after_its_tasks(
+    new_driver: NewDriver, ran: list[object]
+) -> None:
+    driver: Any = RefusesLater(new_driver(), 10_000)
+    await dispatch_many([tasks.note_in_thread("x")])
+    with pytest.raises(WorkerRefused, match="no longer allowed"):
+        await Worker(driver, refusal_limit=0.2).start()
     assert ran == ["x"]
     assert len(driver.settled) == 1
+
+
+async def test_a_worker_that_is_refused_for_a_while_goes_on(
+    new_driver: NewDriver, ran: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    driver: Any = RefusesLater(new_driver(), 3)
+    await dispatch_many([tasks.note("a"), tasks.note("b")])
+    await Worker(driver, concurrency=1, max_tasks=2).start()
+    assert sorted(ran) == ["a", "b"]  # type: ignore[type-var]
+    assert caplog.text.count("refuses this worker") == 1
+    assert await look(new_driver, State.RUNNING) == []
 
 
 async def test_an_idle_worker_notices_at_once_that_its_broker_is_back(

@@ -3,15 +3,52 @@
 import asyncio
 import enum
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
-from asynctasq.drivers.base_driver import Delivery
+from asynctasq.drivers.base_driver import Delivery, Outcome, Settlement
 from asynctasq.serialization.envelope import Envelope
 from asynctasq.tasks.context import TaskContext
 from asynctasq.tasks.definition import Runnable, TaskDefinition
 
 #: Seconds a cancelled task has to clean up.
 CANCEL_PATIENCE = 2.0
+
+#: The name of an attempt whose message was not read.
+UNREADABLE = "(unreadable)"
+
+_ENDS = (Outcome.DONE, Outcome.DEAD)
+
+
+class State(enum.Enum):
+    """Where an attempt is; `asynctasq.core.in_flight` draws how it goes from one to the next."""
+
+    BUFFERED = "waits for a slot"
+    SUSPECTED = "needs a child process of the quarantine"
+    RUNNING = "has a slot"
+    CANCELLED = "was cancelled, and has not ended"
+    FINISHED = "has an outcome to send"
+    SENT = "has an outcome without an answer"
+    GONE = "is no longer held"
+
+
+class Seen(Protocol):
+    """What a child process found in a message that was read there."""
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        ...
+
+    @property
+    def correlation_id(self) -> str | None:
+        """What joins the call to the request or task that dispatched it."""
+        ...
+
+    @property
+    def enqueued_at(self) -> float:
+        """When it was dispatched, seconds since the epoch by the producer's clock."""
+        ...
 
 
 class Stop(enum.Enum):
@@ -23,25 +60,39 @@ class Stop(enum.Enum):
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """What the engine knows of a delivery while it holds it.
+    """The record of one delivery while the worker holds its message.
 
     Attributes:
-        task: runs it; None once it has an outcome.
+        delivery: the current one; a later delivery of the same message may replace it.
+        state: changed by `asynctasq.core.in_flight.InFlight` alone.
+        buffered_at: when it began to wait for a slot, by the event loop's clock.
+        has_slot: it occupies a slot, or did until it ended.
+        settlement: its outcome, from FINISHED until the broker's answer.
+        unsure: its outcome was sent, and the answer is unknown.
+        task: runs it; set by the task's first step.
         started: when it began to be prepared, by `time.perf_counter`.
         begun: the user's code has started.
         begun_at: when that was, by the same clock: later, if it waited for a process.
         stop: why it was cancelled, if the worker did it.
+        call: the message, once it was read here.
+        seen: what a child process found in the message, if it was read there.
         error: what its task raised; kept for a trace, until that has it.
     """
 
     delivery: Delivery
     worker_id: str
+    state: State = State.BUFFERED
+    buffered_at: float = 0.0
+    has_slot: bool = False
+    settlement: Settlement | None = None
+    unsure: bool = False
     task: asyncio.Task[None] | None = None
     started: float = 0.0
     begun: bool = False
     begun_at: float = 0.0
     stop: Stop | None = None
-    call: "Call | None" = field(default=None)
+    call: "Call | None" = None
+    seen: "Seen | None" = None
     error: BaseException | None = None
 
     @property
@@ -49,32 +100,35 @@ class Attempt:
         """Seconds since the user's code started; 0 if it has not."""
         return time.perf_counter() - self.begun_at if self.begun else 0.0
 
-    def cancel(self, stop: Stop) -> None:
-        """Stop the attempt, if it is still running; once, so that it can clean up."""
-        if self.stop is None and self.task is not None and not self.task.done():
-            self.stop = stop
-            self.task.cancel()
+    @property
+    def ends_message(self) -> bool:
+        """Whether its outcome removes the message, or buries it."""
+        return self.settlement is not None and self.settlement.outcome in _ENDS
 
-    def interrupted_by(self, error: BaseException) -> bool:
-        """Whether it was stopped from outside, and `error` is what came of that."""
-        if self.stop is not None or isinstance(error, GeneratorExit):
-            return True
-        # a task may raise CancelledError all by itself; who cancels one is counted
-        return (
-            isinstance(error, asyncio.CancelledError)
-            and self.task is not None
-            and self.task.cancelling() > 0
-        )
+    def begin(self) -> None:
+        """Note that the user's code starts."""
+        self.begun = True
+        self.begun_at = time.perf_counter()
+
+    def cancel(self, stop: Stop) -> None:
+        """Cancel its task; one that has not taken its first step finds `stop` when it does."""
+        self.stop = stop
+        if self.task is not None:
+            self.task.cancel()
 
     @property
     def name(self) -> str:
         """The task's name, for people."""
-        return self.call.envelope.task if self.call else "(unreadable)"
+        if self.call is not None:
+            return self.call.envelope.task
+        return UNREADABLE if self.seen is None else self.seen.name
 
     @property
     def correlation_id(self) -> str | None:
         """What joins the call to the request or task that dispatched it."""
-        return self.call.envelope.correlation_id if self.call else None
+        if self.call is not None:
+            return self.call.envelope.correlation_id
+        return None if self.seen is None else self.seen.correlation_id
 
     def context(self) -> TaskContext:
         """What the running task may know."""

@@ -15,12 +15,21 @@ class Backoff:
         """Whether the last call failed."""
         return self._failures > 0
 
+    def fail(self) -> None:
+        """Count one more failure."""
+        self._failures += 1
+
+    @property
+    def wait(self) -> float:
+        """Seconds to wait after the failures so far."""
+        doubled = self._first * 2.0 ** min(max(0, self._failures - 1), 30)
+        return min(self._longest, doubled) * random.uniform(0.5, 1.0)
+
     def next(self) -> float:
         """Seconds to wait after one more failure."""
-        wait = min(self._longest, self._first * 2.0 ** min(self._failures, 30))
-        self._failures += 1
-        return wait * random.uniform(0.5, 1.0)
+        self.fail()
+        return self.wait
 
     def reset(self) -> None:
-        """The broker answered."""
+        """Forget the failures."""
         self._failures = 0

@@ -5,38 +5,37 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from functools import partial
 from types import TracebackType
 from typing import Self
 
 from asynctasq.config import Config
-from asynctasq.core.ahead import Ahead
+from asynctasq.core.admission import Admission
 from asynctasq.core.attempt import CANCEL_PATIENCE, Stop
 from asynctasq.core.client import client, codec_of
 from asynctasq.core.dispatcher import Dispatcher
 from asynctasq.core.executor import Executor
 from asynctasq.core.fetcher import Fetcher
 from asynctasq.core.heartbeat import Heartbeat
-from asynctasq.core.intake import Intake
+from asynctasq.core.in_flight import InFlight
 from asynctasq.core.lease_keeper import LeaseKeeper
+from asynctasq.core.outcomes import Outcomes
+from asynctasq.core.plan import Plan
+from asynctasq.core.prefetch import Prefetch
 from asynctasq.core.process_child import Setup
 from asynctasq.core.process_pool import ProcessPool
+from asynctasq.core.quarantine import Quarantine
+from asynctasq.core.reader import Reader
 from asynctasq.core.runners import Runners
-from asynctasq.core.seclusion import CHANCES_IF_INEXACT, Seclusion
 from asynctasq.core.settler import Settler
 from asynctasq.core.shutdown import Shutdown
-from asynctasq.core.slots import Slots
+from asynctasq.core.suspects import Suspects
 from asynctasq.core.vitals import Vitals
 from asynctasq.drivers.abilities import Inspector, WorkerInfo
-from asynctasq.drivers.base_driver import BaseDriver, Outcome, Settlement
+from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.errors import BrokerUnavailable
-from asynctasq.events.stream import EventEmitter, EventStream
-from asynctasq.serialization.serializer import BaseSerializer
+from asynctasq.events.stream import EventStream
 from asynctasq.tasks.call import dispatcher_var
-from asynctasq.tasks.registry import TaskRegistry
 
 logger = logging.getLogger("asynctasq.worker")
 
@@ -45,118 +44,63 @@ logger = logging.getLogger("asynctasq.worker")
 IDLE_WAIT = 20.0
 #: The same in burst mode, where an empty queue is asked about its end.
 BURST_WAIT = 0.2
-#: Outcomes that may wait before nothing more begins: so many, or twice as many as tasks run at
-#: once. They make batches, and are done again when the worker dies.
+#: Outcomes that may be unsettled before no more attempts start, unless twice as many as tasks run
+#: at once are more. They make batches, and are done again when the worker dies.
 UNSETTLED = 200
-#: Seconds the last outcomes have to reach the broker.
+#: Seconds the last outcomes have to reach the broker: what the running tasks left of the time for
+#: an orderly end, but between these.
 FLUSH_PATIENCE = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a worker was told; see `asynctasq.core.worker.Worker`.
-
-    What is None is as `asynctasq.init` says, which may be called after the worker was made.
-    """
-
-    worker_id: str
-    queues: Sequence[str]
-    concurrency: int
-    max_tasks: int | None
-    serializer: BaseSerializer | None
-    heartbeat_interval: float
-    process_pool_size: int | None
-    process_pool_max_tasks_per_child: int | None
-    process_pool_initializer: Callable[[], None] | None
-    shutdown_timeout: float
-    lease: float
-    burst: bool
-    config: Config | None
-    emitters: Sequence[EventEmitter]
-    registry: TaskRegistry
+LEAST_FLUSH_PATIENCE = 2.0
 
 
 class Engine:
     """Wires the parts of one run together. Enter it, and `run`."""
 
     def __init__(self, driver: BaseDriver, plan: Plan, vitals: Vitals) -> None:
-        self._driver = driver
-        self._plan = plan
         config, serializer = plan.config or client.config, plan.serializer or client.serializer
+        codec = codec_of(config, serializer)
+        setup = Setup.of(driver, config, serializer, plan.process_pool_initializer)
+        self._driver, self._plan = driver, plan
         self._started = time.monotonic()
+        self._flush_until = 0.0
         self._shutdown = Shutdown()
-        self._ahead = Ahead(
-            plan.concurrency,
-            most=driver.limits.ahead,
-            exact=driver.limits.exact_attempts,
-            give_back=lambda deliveries: self._intake.release(deliveries),
+        self._events = events = EventStream(plan.emitters)
+        self._dispatcher = Dispatcher(driver, codec, config, events)
+        self._heartbeat = Heartbeat(
+            driver, events, interval=plan.heartbeat_interval, info=self.info
         )
-        self._slots = Slots(plan.concurrency, plan.max_tasks, self._ahead)
-        self._events = EventStream(plan.emitters)
-        self._keeper = LeaseKeeper(
-            driver,
-            lease=plan.lease,
-            on_lost=lambda lost: self._intake.leases_lost(lost),
-            vitals=vitals,
-        )
+        self._in_flight = in_flight = _make_table(plan)
+        self._prefetch = Prefetch(in_flight, driver.limits, slots=plan.concurrency)
+        outcomes = Outcomes(plan.worker_id, events)
         self._settler = Settler(
-            driver,
-            worker_id=plan.worker_id,
-            most=max(UNSETTLED, 2 * plan.concurrency),
-            on_settled=lambda settled: self._intake.settled(settled),
-            events=self._events,
-            vitals=vitals,
-        )
-        self._seclusion = Seclusion(
-            self._slots,
-            hold=self._hold,
-            flush=self._settler.flush,
-            chances=1 if driver.limits.exact_attempts else CHANCES_IF_INEXACT,
+            driver, in_flight, outcomes, vitals, refusal_limit=plan.refusal_limit
         )
         self._runners = Runners(
-            _make_pool(driver, plan, config, serializer),
-            on_begin=(lambda attempt: self._executor.begun(attempt)) if self._events else None,
+            _make_pool(plan, config, setup), outcomes.started if events else None
         )
-        self._heartbeat = Heartbeat(
-            driver, self._events, interval=plan.heartbeat_interval, info=self.info
-        )
-        codec = codec_of(config, serializer)
-        self._dispatcher = Dispatcher(driver, codec, config, self._events)
+        reader = Reader(plan.registry, codec, config)
         self._executor = Executor(
-            registry=plan.registry,
-            codec=codec,
-            config=config,
-            runners=self._runners,
-            events=self._events,
-            seclusion=self._seclusion,
-            settle=self._settler.add,
-            ended=lambda attempt: self._intake.ended(attempt),
+            in_flight, self._prefetch, reader, self._runners, outcomes, burst=plan.concurrency
         )
-        self._intake = Intake(
-            plan.worker_id,
-            slots=self._slots,
-            ahead=self._ahead,
-            keeper=self._keeper,
-            settler=self._settler,
-            seclusion=self._seclusion,
-            start=self._executor.start,
-            stopping=lambda: self._shutdown.requested.is_set(),
-            events=self._events,
+        self._quarantine = Quarantine(None, setup)
+        suspects = Suspects(in_flight, self._executor, outcomes, self._quarantine, driver.limits)
+        admission = Admission(
+            in_flight, self._prefetch, self._executor, suspects, outcomes,
+            slots=plan.concurrency, full_fetch=driver.limits.full_fetch,
+        )  # fmt: skip
+        self._keeper = LeaseKeeper(
+            driver, in_flight, vitals, lease=plan.lease, on_lost=admission.leases_lost
         )
         self._fetcher = Fetcher(
-            driver,
-            plan.queues,
-            lease=plan.lease,
-            wait=BURST_WAIT if plan.burst else IDLE_WAIT,
-            capacity=partial(self._intake.capacity, full=driver.limits.full_fetch),
-            take=self._intake.take,
-            finished=self._is_finished,
-            vitals=vitals,
-        )
+            driver, plan.queues, admission, vitals,
+            lease=plan.lease, refusal_limit=plan.refusal_limit,
+            wait=BURST_WAIT if plan.burst else IDLE_WAIT, finished=self._is_finished,
+        )  # fmt: skip
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:  # whatever fails or is cancelled, all else ends
             stack.push_async_callback(self._runners.close)
+            stack.push_async_callback(self._quarantine.close)
             self._keeper.start()
             stack.push_async_callback(self._keeper.stop)
             await stack.enter_async_context(self._events)
@@ -167,6 +111,7 @@ class Engine:
             token = dispatcher_var.set(self._dispatcher)
             stack.callback(dispatcher_var.reset, token)
             stack.push_async_callback(self._dispatcher.flush)
+            self._executor.open()
             self._parts = stack.pop_all()
         return self
 
@@ -181,15 +126,21 @@ class Engine:
     async def run(self, shutdown: Shutdown) -> None:
         """Fetch and run until there is no more to do or `shutdown` is requested; then drain."""
         self._shutdown = shutdown
+        self._in_flight.is_stopping = shutdown.requested.is_set
         fetching = asyncio.create_task(self._fetcher.run(), name="asynctasq-fetcher")
         requested = asyncio.create_task(shutdown.requested.wait())
         async with AsyncExitStack() as stack:  # a step that is cancelled leads to the next
-            stack.push_async_callback(self._give_back)
+            stack.push_async_callback(self._release_running)
             stack.push_async_exit(self._let_finish)
             stack.push_async_callback(_cancel, fetching, requested)
+            stack.callback(self._stop_starting)
             await asyncio.wait([fetching, requested], return_when=asyncio.FIRST_COMPLETED)
         if not fetching.cancelled():
             fetching.result()  # raises what ended it
+
+    def _stop_starting(self) -> None:
+        self._in_flight.is_stopping = lambda: True
+        self._flush_until = time.monotonic() + self._plan.shutdown_timeout
 
     async def _let_finish(
         self,
@@ -197,20 +148,16 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop what has not begun, and wait for what runs.
-
-        But whoever cancels a worker does not want to wait for it.
-        """
-        self._ahead.release()
-        await asyncio.sleep(0)  # a task that is cancelled before its first step would not notice
-        for attempt in self._slots:
+        """Release what has not begun, and wait for what runs, unless the worker is cancelled."""
+        self._prefetch.close()
+        for attempt in self._in_flight.active:
             if not attempt.begun:
-                attempt.cancel(Stop.SHUTDOWN)
+                self._in_flight.cancel(attempt, Stop.SHUTDOWN)
         if kind is not None:
             return
         ends = [
             asyncio.create_task(wait)
-            for wait in (self._shutdown.forced.wait(), self._slots.empty())
+            for wait in (self._shutdown.forced.wait(), self._in_flight.idle())
         ]
         try:
             await asyncio.wait(
@@ -219,32 +166,30 @@ class Engine:
         finally:
             await _cancel(*ends)
 
-    async def _give_back(self) -> None:
+    async def _release_running(self) -> None:
         """Cancel what still runs, and release it."""
-        for attempt in self._slots:
-            attempt.cancel(Stop.SHUTDOWN)
+        for attempt in self._in_flight.active:
+            self._in_flight.cancel(attempt, Stop.SHUTDOWN)
         try:
             async with asyncio.timeout(CANCEL_PATIENCE):
-                await self._slots.empty()
+                await self._in_flight.idle()
         except TimeoutError:
             pass
         finally:
-            for attempt in self._slots:
-                logger.warning("%s does not end; given back while it runs", attempt.name)
-                self._settler.add(Settlement(attempt.delivery, Outcome.RELEASE))
+            for attempt in self._in_flight.active:
+                logger.warning(
+                    "task %s ignored its cancellation; message released while it still runs",
+                    attempt.name,
+                )
+                self._in_flight.give_up(attempt)
 
     async def _settle_the_rest(self) -> None:
-        if not await self._settler.close(FLUSH_PATIENCE):
+        left = self._flush_until - time.monotonic()
+        if not await self._settler.close(min(FLUSH_PATIENCE, max(LEAST_FLUSH_PATIENCE, left))):
             logger.error("the broker is away: outcomes are lost, their tasks will run again")
 
-    async def _hold(self) -> None:
-        """Let nothing more begin, for an attempt that wants to be alone."""
-        self._ahead.release()
-        await self._fetcher.interrupt()
-        self._ahead.release()
-
     async def _is_finished(self) -> bool:
-        if not self._plan.burst or len(self._slots):
+        if not self._plan.burst or self._in_flight.active:
             return False
         await self._settler.flush()
         if not isinstance(self._driver, Inspector):
@@ -265,8 +210,8 @@ class Engine:
             pid=os.getpid(),
             queues=tuple(self._plan.queues),
             concurrency=self._plan.concurrency,
-            running=len(self._slots),
-            done=self._slots.done,
+            running=self._in_flight.running + self._in_flight.suspected,
+            done=self._in_flight.done,
             uptime=time.monotonic() - self._started,
         )
 
@@ -277,11 +222,18 @@ async def _cancel(*tasks: asyncio.Task[object]) -> None:
     await asyncio.wait(tasks)
 
 
-def _make_pool(
-    driver: BaseDriver, plan: Plan, config: Config, serializer: BaseSerializer
-) -> ProcessPool:
+def _make_table(plan: Plan) -> InFlight:
+    return InFlight(
+        plan.worker_id,
+        slots=plan.concurrency,
+        budget=plan.max_tasks,
+        max_unsettled=max(UNSETTLED, 2 * plan.concurrency),
+    )
+
+
+def _make_pool(plan: Plan, config: Config, setup: Setup) -> ProcessPool:
     return ProcessPool(
         plan.process_pool_size or config.process_pool_size,
         plan.process_pool_max_tasks_per_child or config.process_pool_max_tasks_per_child,
-        Setup.of(driver, config, serializer, plan.process_pool_initializer),
+        setup,
     )

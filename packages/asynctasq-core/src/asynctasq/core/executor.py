@@ -1,18 +1,20 @@
 """From a delivery to its outcome: read it, run it, judge what came of it."""
 
 import asyncio
+import contextvars
 import logging
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from asynctasq.config import Config
 from asynctasq.core.attempt import Attempt, Call, Stop
-from asynctasq.core.error_text import for_people, note, one_line
-from asynctasq.core.retry import NOT_KNOWN_YET, attempts_for, policy_for
+from asynctasq.core.in_flight import InFlight
+from asynctasq.core.outcomes import Outcomes, fields, workers_died
+from asynctasq.core.prefetch import Prefetch
+from asynctasq.core.reader import Reader
 from asynctasq.core.runners import Runners
-from asynctasq.core.seclusion import AGAIN, Seclusion
 from asynctasq.core.tracing import current_tracing
-from asynctasq.drivers.base_driver import Outcome, Settlement
+from asynctasq.drivers.base_driver import Settlement
 from asynctasq.errors import (
     InvalidArguments,
     SerializationError,
@@ -21,83 +23,126 @@ from asynctasq.errors import (
     TaskNotFound,
     UnknownType,
     UnsupportedVersion,
-    WorkerDied,
 )
-from asynctasq.events import records
-from asynctasq.events.stream import EventStream
-from asynctasq.serialization.envelope import EnvelopeCodec
 from asynctasq.tasks.context import running_task
 from asynctasq.tasks.definition import Runnable
-from asynctasq.tasks.registry import TaskRegistry
 
 logger = logging.getLogger("asynctasq.worker")
 
-#: Seconds before a call is delivered again that somebody else than the worker cancelled, as
-#: asyncio.run does at its end: should a task do it to itself, this is no hot loop.
-OTHERS_CANCEL_DELAY = 1.0
+#: What cannot be read by this worker, but perhaps by another.
+NOT_READABLE_HERE = (TaskNotFound, UnknownType, UnsupportedVersion, SignatureError)
+
+#: Turns an attempt into its settlement; None when its lease was lost.
+Work = Callable[[Attempt], Awaitable[Settlement | None]]
 
 
 class Executor:
-    """Turns attempts into settlements.
+    """Runs attempts that have a slot, each in a task and a context of its own.
 
     Args:
-        seclusion: where a message runs that may be what killed its workers.
-        settle: takes each outcome.
-        ended: called when an attempt no longer needs a slot, whatever came of it.
+        burst: attempts that start in one turn of the event loop.
     """
 
     def __init__(
         self,
-        *,
-        registry: TaskRegistry,
-        codec: EnvelopeCodec,
-        config: Config,
+        in_flight: InFlight,
+        prefetch: Prefetch,
+        reader: Reader,
         runners: Runners,
-        events: EventStream,
-        seclusion: Seclusion,
-        settle: Callable[[Settlement], None],
-        ended: Callable[[Attempt], None],
+        outcomes: Outcomes,
+        *,
+        burst: int,
     ) -> None:
-        self._registry = registry
-        self._codec = codec
-        self._config = config
+        self._in_flight = in_flight
+        self._prefetch = prefetch
+        self._reader = reader
         self._runners = runners
-        self._events = events if events else None
-        self._seclusion = seclusion
-        self._settle = settle
-        self._ended = ended
+        self._outcomes = outcomes
+        self._burst = burst
+        self._starting = False
+        self._loop = asyncio.get_running_loop()
+        self._host: asyncio.Task[object] | None = None
+        self._context = contextvars.Context()
+        self._is_eager = False
+        in_flight.on_room = self._start_soon
 
-    def start(self, attempt: Attempt) -> None:
-        """Run an attempt in a task of its own."""
-        attempt.task = asyncio.get_running_loop().create_task(self._run(attempt))
+    def open(self) -> None:
+        """Run attempts in copies of the current context, as long as the current task lives."""
+        self._host = asyncio.current_task()
+        self._context = contextvars.copy_context()
+        # a loop that makes its tasks in a way of its own makes these, too
+        has_factory = self._loop.get_task_factory() is not None
+        self._is_eager = sys.version_info >= (3, 12) and not has_factory
 
-    def begun(self, attempt: Attempt) -> None:
-        """Tell that the user's code starts."""
-        assert attempt.call is not None
-        self._emit(records.TaskStarted, attempt, enqueued_at=attempt.call.envelope.enqueued_at)
+    def start_buffered(self) -> None:
+        """Start what waits, while there are slots; after a burst the loop has a turn."""
+        self._starting = True  # what ends at once makes room for the next turn of this loop
+        for _ in range(self._burst):
+            attempt = self._in_flight.start_next()
+            if attempt is None:
+                self._starting = False
+                return
+            self.run(attempt, self._outcome)
+        self._loop.call_soon(self.start_buffered, context=self._context)
 
-    async def _run(self, attempt: Attempt) -> None:
+    def run(self, attempt: Attempt, work: Work) -> None:
+        """Turn an attempt into its outcome, in a task and a context of its own.
+
+        From Python 3.12 on the task takes its first step at once.
+        """
+        running = self._run(attempt, work)
+        if self._is_eager:
+            asyncio.Task(running, loop=self._loop, context=self._context.copy(), eager_start=True)
+        else:
+            self._loop.create_task(running, context=self._context.copy())
+
+    def _start_soon(self) -> None:
+        if not self._starting and self._in_flight.buffered:
+            self._starting = True
+            self._loop.call_soon(self.start_buffered, context=self._context)
+
+    async def _run(self, attempt: Attempt, work: Work) -> None:
+        attempt.task = asyncio.current_task()
         try:
-            settlement = await self._outcome(attempt)
-        except GeneratorExit:  # its loop is gone
-            raise
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the message needs an outcome
-            if attempt.interrupted_by(error):
-                settlement = self._interrupted(attempt)
-            else:  # a serializer that raises what it likes
-                settlement = self._not_readable_yet(attempt, error)
-        finally:
-            self._ended(attempt)
-        if settlement is not None:
-            self._settle(settlement)
+            if attempt.stop is None:
+                settlement = await work(attempt)
+            else:  # cancelled before this first step
+                settlement = self._outcomes.interrupted(attempt)
+        except BaseException as error:
+            if isinstance(error, GeneratorExit) and _current_task() is not attempt.task:
+                raise  # its loop is gone
+            settlement = self._unexpected(attempt, error)
+        if attempt.begun and attempt.has_slot:
+            self._prefetch.ended(attempt.started)
+        self._in_flight.finish(attempt, settlement)
+
+    def _unexpected(self, attempt: Attempt, error: BaseException) -> Settlement | None:
+        if self.is_interrupted(attempt, error):
+            return self._outcomes.interrupted(attempt)
+        # a serializer that raises what it likes, or a bug of ours
+        logger.error("reading a message failed", exc_info=error, extra=fields(attempt))
+        return self._outcomes.unreadable(attempt, error)
+
+    def is_interrupted(self, attempt: Attempt, error: BaseException) -> bool:
+        """Whether `error` came of stopping the attempt, or the whole worker, from outside.
+
+        A task that cancels itself, or is cancelled by another, has failed.
+        """
+        if isinstance(error, GeneratorExit):
+            return _current_task() is not attempt.task
+        if attempt.stop is not None:
+            return True
+        if not isinstance(error, asyncio.CancelledError) or self._host is None:
+            return False
+        return self._host.cancelling() > 0 or self._host.done()
 
     async def _outcome(self, attempt: Attempt) -> Settlement | None:
         try:
-            call = self._read(attempt)
-        except (TaskNotFound, UnknownType, UnsupportedVersion, SignatureError) as error:
-            return self._not_readable_yet(attempt, error)
+            call = self._reader.read(attempt.delivery.body)
+        except NOT_READABLE_HERE as error:
+            return self._outcomes.unreadable(attempt, error)
         except SerializationError as error:
-            return self._dead(attempt, error)
+            return self._outcomes.dead(attempt, error)
         attempt.call = call
         running_task.set(attempt.context)
         tracing = current_tracing()
@@ -110,65 +155,29 @@ class Executor:
             attempt.error = None  # its traceback leads back to the attempt
 
     async def _judge(self, attempt: Attempt, call: Call) -> Settlement | None:
-        if attempt.delivery.attempt > call.max_attempts:
-            return await self._last_chance(attempt, call)
-        return await self._perform(attempt, call)
-
-    async def _last_chance(self, attempt: Attempt, call: Call) -> Settlement | None:
-        """Run once more alone what had no attempt to itself; it was not judged by any outcome."""
-        if call.max_attempts == 1 or attempt.delivery.attempt > self._last_attempt(call):
-            return await self._give_up(attempt, call, _workers_died(attempt, call))
-        with self._seclusion.claimed() as mine:
-            if not mine:
-                return Settlement(attempt.delivery, Outcome.RELEASE, delay=AGAIN)
-            logger.warning(
-                "%s: its workers died at every attempt; once more, with nothing beside it",
-                attempt.name, extra=_fields(attempt),
-            )  # fmt: skip
-            if not await self._seclusion.is_alone():
-                return await self._give_up(attempt, call, _workers_died(attempt, call))
-            with self._seclusion.limited():
-                return await self._perform(attempt, call)
-
-    def _last_attempt(self, call: Call) -> int:
-        return call.max_attempts + self._seclusion.chances
-
-    async def _perform(self, attempt: Attempt, call: Call) -> Settlement | None:
+        number = attempt.delivery.attempt
+        if number > call.max_attempts:
+            return await self._give_up(attempt, call, workers_died(number, call.max_attempts))
         attempt.started = time.perf_counter()
         try:
             call.runnable = call.definition.prepare(call.envelope.args, call.envelope.kwargs)
             await self._runners.run(attempt, call, call.runnable)
         except BaseException as error:  # SystemExit, too, is the task's failure
-            if attempt.interrupted_by(error):
+            if self.is_interrupted(attempt, error):
                 raise
-            if isinstance(error, asyncio.CancelledError):
-                error = TaskCancelled(str(error))
-            attempt.error = error if current_tracing() else None
-            self._emit_failure(attempt, error)
-            return await self._failed(attempt, call, error)
+            return await self._failed(attempt, call, _as_failure(attempt, error))
         if attempt.stop is Stop.LEASE_LOST:  # it ignored its cancellation
-            return self._interrupted(attempt)
-        return self._done(attempt)
-
-    def _read(self, attempt: Attempt) -> Call:
-        envelope = self._codec.decode(attempt.delivery.body)
-        definition = self._registry.find(envelope.task)
-        options = definition.options
-        timeout = envelope.timeout or options.timeout or self._config.default_timeout
-        return Call(envelope, definition, attempts_for(options, envelope, self._config), timeout)
-
-    def _done(self, attempt: Attempt) -> Settlement:
-        duration = attempt.duration
-        if logger.isEnabledFor(logging.INFO):
-            logger.info("%s done in %.3f s", attempt.name, duration, extra=_fields(attempt))
-        self._emit(records.TaskSucceeded, attempt, duration=duration)
-        return Settlement(attempt.delivery, Outcome.DONE)
+            return self._outcomes.interrupted(attempt)
+        return self._outcomes.done(attempt)
 
     async def _failed(self, attempt: Attempt, call: Call, error: BaseException) -> Settlement:
-        policy = policy_for(call.definition.options, call.envelope, self._config)
+        attempt.error = error if current_tracing() else None
+        self._outcomes.failed(attempt, error)
+        policy = self._reader.policy(call)
         allowed = policy.allows(attempt.delivery.attempt, error)
         if allowed and self._wants_retry(attempt, call.runnable, error):
-            return self._retry(attempt, error, policy.next_delay(attempt.delivery.attempt))
+            delay = policy.next_delay(attempt.delivery.attempt)
+            return self._outcomes.retry(attempt, error, delay)
         return await self._give_up(attempt, call, error)
 
     def _wants_retry(
@@ -177,7 +186,7 @@ class Executor:
         try:
             return runnable is None or runnable.should_retry(error)
         except BaseException:  # the hook is the user's
-            logger.exception("%s: should_retry failed", attempt.name, extra=_fields(attempt))
+            logger.exception("%s: should_retry failed", attempt.name, extra=fields(attempt))
             return True
 
     async def _give_up(self, attempt: Attempt, call: Call, error: BaseException) -> Settlement:
@@ -189,82 +198,23 @@ class Executor:
         except InvalidArguments:  # it cannot even be made, so it has nothing to clean up
             pass
         except BaseException as failure:  # the hook is the user's
-            if attempt.interrupted_by(failure):
+            if self.is_interrupted(attempt, failure):
                 raise
-            logger.exception("%s: failed() failed", attempt.name, extra=_fields(attempt))
-        return self._dead(attempt, error)
-
-    def _not_readable_yet(self, attempt: Attempt, error: BaseException) -> Settlement:
-        if NOT_KNOWN_YET.allows(attempt.delivery.attempt, error):
-            delay = NOT_KNOWN_YET.next_delay(attempt.delivery.attempt)
-            return self._retry(attempt, error, delay)
-        return self._dead(attempt, error)
-
-    def _retry(self, attempt: Attempt, error: BaseException, delay: float) -> Settlement:
-        text = one_line(error)
-        logger.warning(
-            "%s failed, again in %.1f s: %s", attempt.name, delay, text,
-            extra=_fields(attempt), exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
-        )  # fmt: skip
-        self._emit(records.TaskRetried, attempt, error=text, delay=delay)
-        return Settlement(attempt.delivery, Outcome.RETRY, delay)
-
-    def _dead(self, attempt: Attempt, error: BaseException) -> Settlement:
-        text = one_line(error)
-        show = for_people(error) if attempt.call else None
-        logger.error("%s is dead: %s", attempt.name, text, extra=_fields(attempt), exc_info=show)
-        self._emit(records.TaskDied, attempt, error=text)
-        return Settlement(attempt.delivery, Outcome.DEAD, note=note(error))
-
-    def _interrupted(self, attempt: Attempt) -> Settlement | None:
-        """What becomes of an attempt that was cancelled by the worker."""
-        if attempt.begun:
-            reason = attempt.stop.value if attempt.stop else "interrupted"
-            self._emit(records.TaskCancelled, attempt, reason=reason)
-        if attempt.stop is Stop.LEASE_LOST:
-            logger.warning(
-                "%s cancelled: its lease was lost, to another worker or to somebody who "
-                "cancelled it", attempt.name, extra=_fields(attempt),
-            )  # fmt: skip
-            return None
-        logger.info("%s given back", attempt.name, extra=_fields(attempt))
-        delay = 0.0 if attempt.stop is Stop.SHUTDOWN else OTHERS_CANCEL_DELAY
-        return Settlement(attempt.delivery, Outcome.RELEASE, delay)
-
-    def _emit_failure(self, attempt: Attempt, error: BaseException) -> None:
-        if self._events is not None:
-            duration = attempt.duration
-            self._emit(records.TaskFailed, attempt, error=one_line(error), duration=duration)
-
-    def _emit(self, record: type[records.AttemptEvent], attempt: Attempt, **more: object) -> None:
-        if self._events is not None:
-            self._events.emit(
-                lambda: record(
-                    time=time.time(),
-                    worker_id=attempt.worker_id,
-                    task_id=attempt.delivery.id,
-                    name=attempt.name,
-                    queue=attempt.delivery.queue,
-                    correlation_id=attempt.correlation_id,
-                    attempt=attempt.delivery.attempt,
-                    **more,  # pyright: ignore[reportCallIssue] - each record has its own
-                )
-            )
+            logger.exception("%s: failed() failed", attempt.name, extra=fields(attempt))
+        return self._outcomes.dead(attempt, error)
 
 
-def _workers_died(attempt: Attempt, call: Call) -> WorkerDied:
-    return WorkerDied(
-        f"delivered {attempt.delivery.attempt} times, allowed are {call.max_attempts} "
-        "attempts: its workers died, or lost their leases, while it ran"
-    )
+def _as_failure(attempt: Attempt, error: BaseException) -> BaseException:
+    """The error of a task that raised `error`; one that was cancelled is not any more."""
+    if not isinstance(error, asyncio.CancelledError):
+        return error
+    while attempt.task is not None and attempt.task.cancelling():
+        attempt.task.uncancel()
+    return TaskCancelled(str(error))
 
 
-def _fields(attempt: Attempt) -> dict[str, object]:
-    delivery = attempt.delivery
-    return {
-        "task_id": delivery.id,
-        "task_name": attempt.name,
-        "queue": delivery.queue,
-        "attempt": delivery.attempt,
-        **({"correlation_id": attempt.correlation_id} if attempt.correlation_id else {}),
-    }
+def _current_task() -> asyncio.Task[object] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs here
+        return None

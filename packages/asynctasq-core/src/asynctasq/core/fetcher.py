@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from asynctasq.core.admission import Admission
 from asynctasq.core.backoff import Backoff
 from asynctasq.core.vitals import Vitals
 from asynctasq.drivers.base_driver import BaseDriver, Delivery
-from asynctasq.errors import BrokerUnavailable
+from asynctasq.errors import BrokerRejected, BrokerUnavailable, WorkerRefused
 
 logger = logging.getLogger("asynctasq.worker")
 
@@ -29,7 +31,7 @@ class QueueOrder:
         return self._queues[self._next :] + self._queues[: self._next]
 
     def fetched(self, deliveries: Sequence[Delivery], limit: int) -> None:
-        """Take note of what a fetch of `limit` brought."""
+        """Record what a fetch of `limit` messages returned."""
         if len(deliveries) < limit:
             self._next = 0  # every queue was asked, and is empty
         else:
@@ -37,87 +39,100 @@ class QueueOrder:
 
 
 class Fetcher:
-    """Asks the driver for messages until it is cancelled, or `finished` says so.
+    """Asks the driver for messages until it is cancelled, or there is nothing more to do.
+
+    A broker that does not answer is asked again for as long as it takes. One that refuses a worker
+    it has served before is asked again for `refusal_limit` seconds.
 
     Args:
-        capacity: awaited for how many messages may be taken; 0 ends the fetching.
-        take: is given what a fetch brought, and how many it had asked for.
-        finished: awaited when a fetch brought nothing; True ends the fetching.
+        vitals: records whether the broker answers.
         wait: seconds one fetch may wait for a message.
-        vitals: is told whether the broker answers.
+        finished: awaited when a fetch brought nothing; True ends the fetching.
     """
 
     def __init__(
         self,
         driver: BaseDriver,
         queues: Sequence[str],
+        admission: Admission,
+        vitals: Vitals,
         *,
         lease: float,
         wait: float,
-        capacity: Callable[[], Awaitable[int]],
-        take: Callable[[Sequence[Delivery], int], None],
+        refusal_limit: float,
         finished: Callable[[], Awaitable[bool]],
-        vitals: Vitals,
     ) -> None:
-        self._vitals = vitals
         self._driver = driver
         self._order = QueueOrder(queues)
+        self._admission = admission
         self._lease = lease
         self._wait = wait
-        self._capacity = capacity
-        self._take = take
+        self._refusal_limit = refusal_limit
         self._finished = finished
+        self._vitals = vitals
         self._backoff = Backoff()
-        self._under_way: asyncio.Timeout | None = None
-        self._idle = asyncio.Event()
+        self._was_served = False
+        self._refused_since: float | None = None
 
     async def run(self) -> None:
-        """Fetch, and hand over what comes."""
-        while (free := await self._capacity()) > 0:
+        """Fetch and admit messages.
+
+        Raises:
+            BrokerRejected: the first fetch was refused.
+            WorkerRefused: fetches have been refused for longer than the limit.
+        """
+        while (free := await self._admission.capacity()) > 0:
             limit = min(free, self._driver.limits.dequeue_batch)
             deliveries = await self._fetch(limit)
-            self._take(deliveries, limit)
+            self._admission.take(deliveries, limit)
             if not deliveries and not self._backoff and await self._finished():
                 return
 
-    async def interrupt(self) -> None:
-        """End the fetch that is under way, if any; what it had taken comes back.
-
-        The next one begins when there is capacity.
-        """
-        if self._under_way is not None:
-            self._under_way.reschedule(asyncio.get_running_loop().time())
-            await self._idle.wait()
-
     async def _fetch(self, limit: int) -> Sequence[Delivery]:
+        wait = 0.0 if self._backoff else self._wait  # an empty queue, too, tells that it is back
         try:
-            deliveries = await self._dequeue(limit)
-        except BrokerUnavailable as error:
-            if not self._backoff:
-                logger.warning("the broker is away, trying again until it is back: %s", error)
-            self._vitals.failed("fetcher")
+            deliveries = await self._driver.dequeue(
+                self._order.current(), limit=limit, lease=self._lease, wait=wait
+            )
+        except Exception as error:  # noqa: BLE001 - a bug in a driver ends no worker
+            self._failed(error)
             await asyncio.sleep(self._backoff.next())
             return ()
-        if self._backoff:
-            logger.info("the broker is back")
-            self._backoff.reset()
-            self._vitals.answered("fetcher")
+        self._answered()
         self._order.fetched(deliveries, limit)
         return deliveries
 
-    async def _dequeue(self, limit: int) -> Sequence[Delivery]:
-        self._idle.clear()
-        wait = 0.0 if self._backoff else self._wait  # an empty queue, too, tells that it is back
-        under_way = self._under_way = asyncio.timeout(None)
-        try:
-            async with under_way:
-                return await self._driver.dequeue(
-                    self._order.current(), limit=limit, lease=self._lease, wait=wait
-                )
-        except TimeoutError:
-            if under_way.expired():  # interrupted
-                return ()
-            raise
-        finally:
-            self._under_way = None
-            self._idle.set()
+    def _answered(self) -> None:
+        self._was_served = True
+        if self._backoff:
+            logger.info("the broker is back")
+            self._backoff.reset()
+            self._refused_since = None
+            self._vitals.answered("fetcher")
+
+    def _failed(self, error: Exception) -> None:
+        self._vitals.failed("fetcher")
+        if isinstance(error, BrokerRejected):
+            self._refused(error)
+            return
+        self._refused_since = None
+        if not isinstance(error, BrokerUnavailable):
+            logger.error("fetching failed; trying again", exc_info=error)
+        elif not self._backoff:
+            logger.warning("the broker is away, trying again until it is back: %s", error)
+
+    def _refused(self, error: BrokerRejected) -> None:
+        """Record a refusal; raise it at the start, or when it has lasted for too long."""
+        if not self._was_served:
+            raise error
+        now = time.monotonic()
+        if self._refused_since is None:
+            self._refused_since = now
+            logger.error(
+                "the broker refuses this worker, which goes on trying for %g s: %s",
+                self._refusal_limit, error,
+            )  # fmt: skip
+        elif now - self._refused_since > self._refusal_limit:
+            raise WorkerRefused(
+                f"the broker has refused this worker for {self._refusal_limit:g} s: {error}"
+            ) from error

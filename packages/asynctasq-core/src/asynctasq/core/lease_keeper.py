@@ -9,107 +9,109 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 from asynctasq.core.backoff import Backoff
+from asynctasq.core.in_flight import InFlight
 from asynctasq.core.vitals import Vitals
 from asynctasq.drivers.base_driver import BaseDriver, Delivery
-from asynctasq.errors import BrokerError
+from asynctasq.errors import BrokerError, BrokerUnavailable
 
 logger = logging.getLogger("asynctasq.worker")
 
+#: Seconds the thread has to start, and to end.
+START_LIMIT = 10.0
+END_LIMIT = 1.0
+
 
 class LeaseKeeper:
-    """Extends the leases of the deliveries given to `hold`, until `drop`.
+    """Extends the leases of all that is in flight.
 
     Args:
         driver: gives a sibling for the thread.
+        vitals: records whether the broker answers.
         lease: seconds.
         on_lost: called on the worker's event loop with deliveries whose lease was lost.
-        vitals: is told whether the broker answers.
     """
 
     def __init__(
         self,
         driver: BaseDriver,
+        in_flight: InFlight,
+        vitals: Vitals,
         *,
         lease: float,
         on_lost: Callable[[Sequence[Delivery]], None],
-        vitals: Vitals,
     ) -> None:
         self._vitals = vitals
         self._driver = driver.sibling()
+        self._in_flight = in_flight
         self._lease = lease
         self._on_lost = on_lost
-        self._held: dict[tuple[str, str], Delivery] = {}
         self._worker_loop = asyncio.get_running_loop()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped: asyncio.Event | None = None
-        self._ready = threading.Event()
+        self._keeping: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
         self._thread = threading.Thread(target=self._run, name="asynctasq-leases", daemon=True)
 
-    def hold(self, delivery: Delivery) -> None:
-        """Keep the lease of `delivery`, instead of an earlier one of the same message."""
-        self._held[delivery.queue, delivery.id] = delivery
-
-    def drop(self, delivery: Delivery) -> None:
-        """Let the lease of `delivery` end by itself."""
-        if self._held.get((delivery.queue, delivery.id)) is delivery:
-            del self._held[delivery.queue, delivery.id]
-
-    def held(self) -> list[Delivery]:
-        """What is held now."""
-        return list(self._held.copy().values())  # copied in one step: two threads use it
-
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-        self._ready.wait()
+        """Begin.
+
+        Raises `BrokerUnavailable` when the thread cannot start its event loop.
+        """
+        try:
+            self._thread.start()
+            self._keeping.result(START_LIMIT)
+        except (OSError, RuntimeError, TimeoutError) as error:
+            raise BrokerUnavailable(f"the thread that keeps leases cannot start: {error}") from None
 
     async def stop(self) -> None:
-        """End the thread and its connection."""
-        if self._loop is not None and self._stopped is not None:
-            self._loop.call_soon_threadsafe(self._stopped.set)
-            await asyncio.to_thread(self._thread.join)
+        """End the thread and its connection; one that does not end in time is a daemon."""
+        loop, task = self._keeping.result()
+        loop.call_soon_threadsafe(task.cancel)
+        await asyncio.to_thread(self._thread.join, END_LIMIT)
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
-            runner.run(self._keep())
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._keep())
+        except asyncio.CancelledError:  # by `stop`
+            pass
+        except OSError as error:
+            if self._keeping.done():
+                raise
+            self._keeping.set_exception(error)
 
     async def _keep(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
-        self._ready.set()
+        task = asyncio.current_task()
+        assert task is not None
+        self._keeping.set_result((asyncio.get_running_loop(), task))
         backoff = Backoff(first=self._lease / 30, longest=self._lease / 6)
-        pause = self._lease / 3
-        while not await _is_set_within(self._stopped, pause):
-            try:
-                await self._extend()
-                self._vitals.answered("leases")
-                backoff.reset()
-                pause = self._lease / 3
-            except BrokerError as error:
-                if not backoff:
-                    logger.warning("leases cannot be extended just now: %s", error)
-                self._vitals.failed("leases")
-                pause = backoff.next()
-            except Exception:  # the thread must outlive a bug in a driver: leases depend on it
-                logger.exception("extending leases failed")
-                pause = backoff.next()
-        await self._driver.disconnect()
+        try:
+            while True:
+                await asyncio.sleep(backoff.wait if backoff else self._lease / 3)
+                await self._try(backoff)
+        finally:
+            await self._driver.disconnect()
+
+    async def _try(self, backoff: Backoff) -> None:
+        try:
+            await self._extend()
+        except BrokerError as error:
+            if not backoff:
+                logger.warning("leases cannot be extended, trying again: %s", error)
+        except Exception:  # the thread must outlive a bug in a driver: leases depend on it
+            logger.exception("extending leases failed, trying again")
+        else:
+            self._vitals.answered("leases")
+            backoff.reset()
+            return
+        self._vitals.failed("leases")
+        backoff.fail()
 
     async def _extend(self) -> None:
-        held = self.held()
+        held = self._in_flight.leased()
         if not held:
             return  # not even a connection for a worker that is idle
         await self._driver.connect()
         lost = await self._driver.extend(held, lease=self._lease)
         if lost:
             self._worker_loop.call_soon_threadsafe(self._on_lost, lost)
-
-
-async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            return await event.wait()
-    except TimeoutError:
-        return False

@@ -1,18 +1,23 @@
-"""Brings outcomes to the broker, in batches, for as long as it takes."""
+"""Settles finished attempts in batches and retries until the broker answers.
+
+One call is under way at a time; what finishes meanwhile makes the next batch. A batch that fails is
+split by queue, and each queue that goes on failing waits by itself, so that one which cannot take
+its outcomes holds up no other. What is refused is sent again, for as long as a refusal may last.
+"""
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
-from asynctasq.core.backoff import Backoff
-from asynctasq.core.group_commit import GroupCommit
+from asynctasq.core.attempt import Attempt, State
+from asynctasq.core.held_back import HeldBack
+from asynctasq.core.in_flight import InFlight
+from asynctasq.core.outcomes import Outcomes
 from asynctasq.core.vitals import Vitals
-from asynctasq.drivers.base_driver import BaseDriver, Delivery, Settlement
-from asynctasq.errors import BrokerRejected, BrokerUnavailable
-from asynctasq.events.records import LeaseLost, OutcomesSettled
-from asynctasq.events.stream import EventStream
+from asynctasq.drivers.base_driver import BaseDriver, Delivery
+from asynctasq.errors import BrokerError, BrokerRejected
 
 logger = logging.getLogger("asynctasq.worker")
 
@@ -22,146 +27,214 @@ GRACE = 2.0
 
 
 class Settler:
-    """Settles what it is given; an outcome waits here while the broker is away.
+    """Sends what is FINISHED, until it is answered or dropped.
 
     Args:
-        most: outcomes that may wait before no more tasks should be taken: what was done and not
-            settled when a worker dies will be done again.
-        on_settled: called with deliveries that need no lease any more.
-        events: is told of each batch, and of outcomes that came too late.
-        vitals: is told whether the broker answers.
+        outcomes: emits each answered batch, and the leases that were lost.
+        vitals: records whether the broker takes outcomes.
+        refusal_limit: seconds for which a refused outcome is sent again.
     """
 
     def __init__(
         self,
         driver: BaseDriver,
-        *,
-        worker_id: str,
-        most: int,
-        on_settled: Callable[[Sequence[Delivery]], None],
-        events: EventStream,
+        in_flight: InFlight,
+        outcomes: Outcomes,
         vitals: Vitals,
+        *,
+        refusal_limit: float,
     ) -> None:
-        self._vitals = vitals
-        self._worker_id = worker_id
-        self._events = events if events else None
-        self._most = most
         self._driver = driver
-        self._on_settled = on_settled
-        self._backoff = Backoff()
-        self._outcomes: GroupCommit[Settlement] = GroupCommit(self._settle, limit=BATCH)
-        self._unsettled: dict[tuple[str, str], Settlement] = {}
+        self._in_flight = in_flight
+        self._outcomes = outcomes
+        self._vitals = vitals
+        self._held_back = HeldBack(refusal_limit)
+        self._runner: asyncio.Task[None] | None = None
+        self._pause: asyncio.Event | None = None
         self._closed = False
+        self._failing = False
         self._latest_due = 0.0
+        in_flight.on_finished = self._wake
 
     @property
     def awaits_retry(self) -> bool:
-        """Whether something it gave back with a delay is not due yet, or has just become due."""
+        """Whether a message that was settled with a delay is not due yet, or is due just now."""
         return time.monotonic() < self._latest_due + GRACE
 
-    @property
-    def congested(self) -> bool:
-        """Whether so many outcomes wait that no more tasks should be taken."""
-        return len(self._unsettled) >= self._most
-
-    def add(self, settlement: Settlement) -> None:
-        """Settle with the next batch."""
-        if self._closed:  # a task that ignored its cancellation, and was given back already
-            return
-        self._unsettled[settlement.delivery.queue, settlement.delivery.id] = settlement
-        self._outcomes.add(settlement)
-
-    def settle_again(self, delivery: Delivery) -> bool:
-        """Settle a new delivery of a message whose outcome waits here already, if one does."""
-        known = self._unsettled.get((delivery.queue, delivery.id))
-        if known is not None:
-            self.add(replace(known, delivery=delivery))
-        return known is not None
-
     async def flush(self) -> None:
-        """Settle all that waits, for as long as it takes."""
-        await self._outcomes.flush()
+        """Settle all that is FINISHED, for as long as it takes."""
+        while self._runner is not None:
+            if self._runner.done():  # cancelled before its first step
+                self._start()
+            await asyncio.wait([self._runner])
 
     async def close(self, timeout: float) -> bool:
-        """Settle all that waits, for `timeout` seconds; False if some of it is lost."""
-        self._closed = True
+        """Settle all that is FINISHED, for `timeout` seconds; False if some of it is lost."""
         try:
             async with asyncio.timeout(timeout):
-                await self._outcomes.flush()
+                await self.flush()
         except TimeoutError:
             return False
         finally:
-            await self._outcomes.stop()
+            self._closed = True
+            if self._runner is not None:
+                self._runner.cancel()
+                await asyncio.wait([self._runner])
         return True
 
-    async def _settle(self, settlements: Sequence[Settlement]) -> None:
-        while True:
-            started = time.perf_counter()
-            try:
-                lost = await self._driver.settle(settlements)
-            except BrokerUnavailable as error:
-                if not self._backoff:
-                    logger.warning("outcomes wait: %s", error)
-                self._vitals.failed("settler")
-                await asyncio.sleep(self._backoff.next())
-            except BrokerRejected as error:
-                await self._settle_rejected(settlements, error)
-                break
-            else:
-                self._emit_settled(len(settlements), time.perf_counter() - started)
-                self._report(lost)
-                break
-        self._backoff.reset()
-        self._vitals.answered("settler")
-        latest = max(one.delay for one in settlements)
+    def _wake(self) -> None:
+        if self._runner is None or self._runner.done():
+            self._start()
+        elif self._pause is not None:
+            self._pause.set()
+
+    def _start(self) -> None:
+        if not self._closed:
+            self._runner = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._in_flight.has_finished:
+                batch = self._in_flight.send(BATCH, self._held_back if self._held_back else None)
+                if batch:
+                    await self._send(batch)
+                else:
+                    await self._wait(self._held_back.next_due)
+            self._held_back.clear()  # of what is gone in another way
+            self._recovered()
+        finally:
+            # asyncio.run cancels every task at its end, this one too, and those who clean up then
+            # still wait for what is left
+            self._runner = None
+            if self._in_flight.has_finished:
+                self._start()
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait for so long, or until there is another outcome."""
+        self._pause = asyncio.Event()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._pause.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._pause = None
+
+    async def _send(self, batch: Sequence[Attempt]) -> None:
+        try:
+            await self._settle(batch)
+        finally:  # what has no answer is sent again
+            self._in_flight.unanswered([one for one in batch if one.state is State.SENT])
+
+    async def _settle(self, batch: Sequence[Attempt]) -> None:
+        error = await self._call(batch)
+        if error is None:
+            return
+        parts = _by_queue(batch)
+        if len(parts) > 1:
+            for part in parts:
+                await self._settle(part)
+        elif isinstance(error, BrokerRejected):
+            await self._settle_refused(batch, error)
+        else:
+            self._fail(batch, error)
+
+    async def _settle_refused(self, batch: Sequence[Attempt], error: Exception) -> None:
+        """Find out which outcomes are refused, so that the others are settled.
+
+        A broker that refuses two single ones refuses its client: there is no need to ask for each.
+        """
+        samples = random.sample(batch, min(2, len(batch)))
+        refused = [one for one in samples if len(batch) == 1 or await self._call([one]) is not None]
+        left = [one for one in batch if one not in samples]
+        if len(refused) == len(samples):
+            self._refuse([*refused, *left], error)
+            return
+        self._refuse(refused, error)
+        await self._settle_halves(left)
+
+    async def _settle_halves(self, batch: Sequence[Attempt]) -> None:
+        error = await self._call(batch) if batch else None
+        if error is None:
+            return
+        if len(batch) == 1:
+            self._refuse(batch, error)
+            return
+        half = len(batch) // 2
+        await self._settle_halves(batch[:half])
+        await self._settle_halves(batch[half:])
+
+    async def _call(self, batch: Sequence[Attempt]) -> Exception | None:
+        """Settle a batch with one call; the error, if it failed."""
+        settlements = [one.settlement for one in batch if one.settlement is not None]
+        started = time.perf_counter()
+        try:
+            lost = await self._driver.settle(settlements)
+        except Exception as error:  # noqa: BLE001 - an outcome must outlive a bug in a driver, too
+            return error
+        self._outcomes.settled(len(settlements), time.perf_counter() - started)
+        self._answered(batch, lost)
+        return None
+
+    def _answered(self, batch: Sequence[Attempt], lost: Sequence[Delivery]) -> None:
+        if self._held_back:
+            self._held_back.answered(batch)
+            if not self._held_back:
+                self._recovered()
+        latest = max(one.settlement.delay for one in batch if one.settlement is not None)
         if latest:
             self._latest_due = max(self._latest_due, time.monotonic() + latest)
-        for settlement in settlements:
-            delivery = settlement.delivery
-            if self._unsettled.get((delivery.queue, delivery.id)) is settlement:
-                del self._unsettled[delivery.queue, delivery.id]
-        self._on_settled([settlement.delivery for settlement in settlements])
+        for attempt, delivery in self._in_flight.answered(batch, lost):
+            self._report_late(attempt, delivery)
 
-    async def _settle_rejected(
-        self, settlements: Sequence[Settlement], error: BrokerRejected
-    ) -> None:
-        """Find out whose fault it was, so that the others are settled."""
-        if len(settlements) == 1:
-            delivery = settlements[0].delivery
-            logger.error(
-                "outcome of %s on %s refused, it will run again: %s",
-                delivery.id, delivery.queue, error,
-            )  # fmt: skip
-            return
-        for settlement in settlements:
-            await self._settle([settlement])
+    def _recovered(self) -> None:
+        """Note that nothing is held back any more."""
+        if self._failing:
+            self._failing = False
+            logger.info("the broker takes outcomes again")
+            self._vitals.answered("settler")
 
-    def _emit_settled(self, count: int, duration: float) -> None:
-        if self._events is not None:
-            self._events.emit(
-                lambda: OutcomesSettled(
-                    time=time.time(), worker_id=self._worker_id, count=count, duration=duration
-                )
-            )
+    def _fail(self, batch: Sequence[Attempt], error: Exception) -> None:
+        queue = batch[0].delivery.queue
+        is_first = self._held_back.fail(queue)
+        self._mark_failing()
+        if not isinstance(error, BrokerError):
+            logger.error("settling failed; trying again", exc_info=error)
+        elif is_first:
+            logger.warning("outcomes of queue %s wait for the broker: %s", queue, error)
 
-    def _report(self, lost: Sequence[Delivery]) -> None:
-        for delivery in lost:
-            emit_lost(self._events, self._worker_id, delivery)
-            logger.warning(
-                "outcome of %s on %s discarded: it was taken over, or cancelled by somebody",
+    def _refuse(self, batch: Sequence[Attempt], error: Exception) -> None:
+        if not self._failing:
+            logger.warning("the broker refuses outcomes; trying again: %s", error)
+        self._mark_failing()
+        for attempt in batch:
+            if not self._held_back.refuse(attempt):
+                logger.error(
+                    "the outcome of %s (queue %s) was refused for too long; it will run again: %s",
+                    attempt.delivery.id, attempt.delivery.queue, error,
+                )  # fmt: skip
+                self._in_flight.drop(attempt)
+
+    def _mark_failing(self) -> None:
+        self._failing = True
+        self._vitals.failed("settler")
+
+    def _report_late(self, attempt: Attempt, delivery: Delivery) -> None:
+        if attempt.unsure:  # the call before, whose answer is missing, may have stored it
+            logger.info(
+                "the outcome of %s (queue %s) was stored before, or its lease was lost",
                 delivery.id, delivery.queue,
             )  # fmt: skip
+            return
+        self._outcomes.lease_lost(delivery)
+        logger.warning(
+            "lease lost before the outcome of %s (queue %s) was stored; outcome discarded",
+            delivery.id, delivery.queue,
+        )  # fmt: skip
 
 
-def emit_lost(events: EventStream | None, worker_id: str, delivery: Delivery) -> None:
-    """Tell that the lease of `delivery` was lost."""
-    if events:
-        events.emit(
-            lambda: LeaseLost(
-                time=time.time(),
-                worker_id=worker_id,
-                task_id=delivery.id,
-                queue=delivery.queue,
-                attempt=delivery.attempt,
-            )
-        )
+def _by_queue(batch: Sequence[Attempt]) -> list[list[Attempt]]:
+    parts: dict[str, list[Attempt]] = {}
+    for attempt in batch:
+        parts.setdefault(attempt.delivery.queue, []).append(attempt)
+    return list(parts.values())

@@ -17,7 +17,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from asynctasq.config import Config
-from asynctasq.core.engine import Engine, Plan
+from asynctasq.core.engine import Engine
+from asynctasq.core.plan import Plan
 from asynctasq.core.shutdown import Shutdown
 from asynctasq.core.vitals import Vitals
 from asynctasq.drivers.abilities import Inspector, QueueStats, WorkerInfo
@@ -60,6 +61,8 @@ class Worker:
             then they are cancelled and given back.
         lease: seconds after which others take over what a dead worker held. A living worker
             extends its leases, so this limits no task's length.
+        refusal_limit: seconds for which a worker that was served before goes on trying a broker
+            that refuses it, as while a password is changed.
         burst: end when the queues are empty and nothing is delayed or running.
         handle_signals: stop on SIGTERM and SIGINT, if started on the main thread.
         config: defaults for tasks; what `asynctasq.init` was given, or the environment's.
@@ -85,6 +88,7 @@ class Worker:
         process_pool_initializer: Callable[[], None] | None = None,
         shutdown_timeout: float = 25.0,
         lease: float = 30.0,
+        refusal_limit: float = 300.0,
         burst: bool = False,
         handle_signals: bool = True,
         config: Config | None = None,
@@ -98,6 +102,7 @@ class Worker:
         check_count("process_pool_max_tasks_per_child", process_pool_max_tasks_per_child)
         check_number("shutdown_timeout", shutdown_timeout, at_least=0)
         check_number("lease", lease, at_least=1)
+        check_number("refusal_limit", refusal_limit, at_least=0)
         self._driver = queue_driver
         self._handle_signals = handle_signals
         self._run: _Run | None = None
@@ -114,6 +119,7 @@ class Worker:
             process_pool_initializer=process_pool_initializer,
             shutdown_timeout=shutdown_timeout,
             lease=lease,
+            refusal_limit=refusal_limit,
             burst=burst,
             config=config,
             emitters=emitters,
@@ -126,6 +132,7 @@ class Worker:
         Raises:
             BrokerUnavailable, BrokerRejected: the broker cannot be used at the start; once it
                 runs, a worker waits for its broker however long it is away.
+            WorkerRefused: the broker has refused the running worker for `refusal_limit` seconds.
             TaskError: the worker runs already.
         """
         if self._run is not None:

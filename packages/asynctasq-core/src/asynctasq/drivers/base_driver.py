@@ -38,9 +38,9 @@ class Message:
     delay: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # frozen, it would take three times as long to make
 class Delivery:
-    """A message held under a lease.
+    """A message held under a lease; not to be changed.
 
     Attributes:
         attempt: 1 for the first delivery; counted by the broker when it delivers.
@@ -68,9 +68,12 @@ class Outcome(enum.Enum):
     DEAD = "dead"  #: it is kept with a note and never delivered again
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # likewise
 class Settlement:
-    """The outcome of one delivery; `delay` in seconds for RETRY and RELEASE, `note` for DEAD."""
+    """The outcome of one delivery; `delay` in seconds for RETRY and RELEASE, `note` for DEAD.
+
+    Not to be changed.
+    """
 
     delivery: Delivery
     outcome: Outcome

@@ -65,10 +65,8 @@ class _Field:
     positive: bool = False
 
     def check(self, value: Any) -> object:
-        """`value`, if it fits; raises TypeError."""
-        if not isinstance(value, self.types):
-            raise TypeError(f"unexpected {type(value).__name__}")
-        if self.positive and value is not None and not 0 <= value < math.inf:
+        """`value`, if it is None, or at least 0 and finite; raises TypeError."""
+        if value is not None and not 0 <= value < math.inf:
             raise TypeError(f"unexpected {value!r}")
         return value
 
@@ -141,12 +139,14 @@ class EnvelopeCodec:
 
 
 def _checked(wire: dict[str, object]) -> Envelope:
+    known: dict[str, Any] = {}
     try:
-        known = {
-            field.name: field.check(value)
-            for key, value in wire.items()
-            if (field := _FIELDS.get(key)) is not None
-        }
-        return Envelope(**cast("dict[str, Any]", known))
+        for key, value in wire.items():
+            field = _FIELDS.get(key)
+            if field is not None:
+                if not isinstance(value, field.types):
+                    raise TypeError(f"unexpected {type(value).__name__}")
+                known[field.name] = field.check(value) if field.positive else value
+        return Envelope(**known)
     except TypeError as error:  # also that there is no task
         raise SerializationError(f"the message is malformed: {error}") from error

@@ -1,4 +1,4 @@
-"""What a worker with a backlog takes before it has slots for it."""
+"""What a worker with a backlog prefetches."""
 
 import asyncio
 import time
@@ -9,8 +9,9 @@ import pytest
 from tasks_for_tests import Gate, gates, note, pass_gate
 from worker_for_tests import NewDriver, Wrapped, look, until_settled, wait_until
 
-from asynctasq import BaseDriver, Delivery, Worker, dispatch_many
-from asynctasq.core.ahead import MOST_BYTES, Ahead
+from asynctasq import BaseDriver, Delivery, Limits, Outcome, Settlement, Worker, dispatch_many
+from asynctasq.core.in_flight import InFlight
+from asynctasq.core.prefetch import MOST_BYTES, Prefetch
 from asynctasq.drivers import State
 
 pytestmark = pytest.mark.anyio
@@ -36,17 +37,26 @@ class Asked(Wrapped):
 
 
 class Given:
-    """Takes what is given back."""
+    """A prefetch, and the table whose buffer it watches."""
 
     def __init__(self, *, slots: int = MANY_SLOTS, most: int = MOST, exact: bool = True) -> None:
-        self.back: list[Delivery] = []
-        self.ahead = Ahead(slots, most=most, exact=exact, give_back=self.back.extend)
+        limits = Limits(ahead=most, exact_attempts=exact)
+        self.table = InFlight("worker", slots=slots, budget=None, max_unsettled=1000)
+        self.prefetch = Prefetch(self.table, limits, slots=slots)
 
     def hurry(self, *, body: bytes = b"", attempt: int = 1) -> None:
         """Let it see short tasks, and a backlog of such messages."""
         for _ in range(SHORT):
-            self.ahead.ended(time.perf_counter())
-        self.ahead.fetched([delivery(0, body=body, attempt=attempt)], 1)
+            self.prefetch.ended(time.perf_counter())
+        self.prefetch.fetched([delivery(0, body=body, attempt=attempt)], 1)
+
+    def buffer(self, number: int) -> None:
+        attempt = self.table.admit(delivery(number))
+        assert attempt is not None
+        self.prefetch.wait(attempt)
+
+    def released(self) -> list[Settlement | None]:
+        return [one.settlement for one in self.table.send(1000)]
 
 
 def delivery(number: int, *, body: bytes = b"", attempt: int = 1) -> Delivery:
@@ -120,73 +130,72 @@ async def test_what_is_ahead_when_the_worker_stops_is_given_back(
     assert {one.attempt for one in left} == {0}
 
 
-async def test_nothing_is_taken_ahead_of_long_tasks() -> None:
+async def test_nothing_is_prefetched_for_long_tasks() -> None:
     given = Given(slots=SLOTS)
     given.hurry()
-    given.ahead.ended(time.perf_counter() - 3600)
-    assert given.ahead.wanted() == 0
+    given.prefetch.ended(time.perf_counter() - 3600)
+    assert given.prefetch.wanted() == 0
 
 
-async def test_nothing_is_taken_ahead_where_it_has_a_price_to_give_back() -> None:
+async def test_nothing_is_prefetched_where_a_release_has_a_price() -> None:
     given = Given(most=0)
     given.hurry()
-    assert given.ahead.wanted() == 0
+    assert given.prefetch.wanted() == 0
 
 
-async def test_nothing_is_taken_ahead_of_an_empty_queue() -> None:
+async def test_nothing_is_prefetched_from_an_empty_queue() -> None:
     given = Given()
     given.hurry()
-    given.ahead.fetched([delivery(0)], 2)
-    assert given.ahead.wanted() == 0
+    given.prefetch.fetched([delivery(0)], 2)
+    assert given.prefetch.wanted() == 0
 
 
-async def test_half_of_it_has_to_begin_before_more_is_wanted() -> None:
+async def test_half_of_it_has_to_start_before_more_is_wanted() -> None:
     given = Given()
     given.hurry()
     for number in range(MOST // 2 + 1):
-        given.ahead.put(delivery(number))
-    assert given.ahead.wanted() == 0
-    assert given.ahead.pop() == delivery(0)
-    assert given.ahead.wanted() == MOST // 2
-    given.ahead.release()
+        given.buffer(number)
+    assert given.prefetch.wanted() == 0
+    started = given.table.start_next()
+    assert started is not None
+    assert started.delivery == delivery(0)
+    assert given.prefetch.wanted() == MOST // 2
+    given.prefetch.close()
 
 
 async def test_large_messages_do_not_fill_the_memory() -> None:
     given = Given()
     given.hurry(body=bytes(MOST_BYTES // 2))
-    assert given.ahead.wanted() == 2
+    assert given.prefetch.wanted() == 2
 
 
 async def test_only_first_attempts_wait_where_attempts_are_counted_exactly() -> None:
     given = Given()
     given.hurry(attempt=2)
-    assert given.ahead.wanted() == 0
-    assert not given.ahead.takes(delivery(1, attempt=2))
+    assert given.prefetch.wanted() == 0
+    assert not given.prefetch.may_wait(delivery(1, attempt=2))
     other = Given(exact=False)
     other.hurry(attempt=2)
-    assert other.ahead.wanted() == MOST
-    assert other.ahead.takes(delivery(1, attempt=2))
+    assert other.prefetch.wanted() == MOST
+    assert other.prefetch.may_wait(delivery(1, attempt=2))
 
 
-async def test_what_waits_for_too_long_is_given_back() -> None:
+async def test_what_waits_for_too_long_is_released() -> None:
     given = Given()
     given.hurry()
-    given.ahead.put(delivery(1))
-    given.ahead.put(delivery(2))
-    await wait_until(lambda: len(given.back) == 2)
-    assert len(given.ahead) == 0
-    assert given.ahead.wanted() == 0
+    given.buffer(1)
+    given.buffer(2)
+    await wait_until(lambda: given.table.unsettled == 2)
+    assert given.released() == [Settlement(delivery(n), Outcome.RELEASE) for n in (1, 2)]
+    assert given.table.buffered == 0
+    assert given.prefetch.wanted() == 0
 
 
-async def test_a_new_lease_takes_the_place_of_the_old_one() -> None:
+async def test_what_started_in_time_is_not_released() -> None:
     given = Given()
-    given.ahead.put(delivery(1))
-    given.ahead.put(delivery(2))
-    renewed = delivery(1, attempt=2)
-    assert given.ahead.replace(renewed)
-    assert not given.ahead.replace(delivery(3))
-    assert not given.ahead.drop(delivery(1))  # the old lease
-    assert given.ahead.drop(delivery(2))
-    assert given.ahead.pop() == renewed
-    given.ahead.release()
-    assert given.back == []
+    given.buffer(1)
+    assert given.table.start_next() is not None
+    given.buffer(2)
+    await wait_until(lambda: given.table.unsettled == 1)
+    assert given.released() == [Settlement(delivery(2), Outcome.RELEASE)]
+    assert given.table.running == 1

@@ -1,0 +1,34 @@
+"""What a worker was asked to do."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from asynctasq.config import Config
+from asynctasq.events.stream import EventEmitter
+from asynctasq.serialization.serializer import BaseSerializer
+from asynctasq.tasks.registry import TaskRegistry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The arguments of `asynctasq.core.worker.Worker`, checked.
+
+    What is None is as `asynctasq.init` says, which may be called after the worker was made.
+    """
+
+    worker_id: str
+    queues: Sequence[str]
+    concurrency: int
+    max_tasks: int | None
+    serializer: BaseSerializer | None
+    heartbeat_interval: float
+    process_pool_size: int | None
+    process_pool_max_tasks_per_child: int | None
+    process_pool_initializer: Callable[[], None] | None
+    shutdown_timeout: float
+    lease: float
+    refusal_limit: float
+    burst: bool
+    config: Config | None
+    emitters: Sequence[EventEmitter]
+    registry: TaskRegistry

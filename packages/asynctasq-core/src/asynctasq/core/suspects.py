@@ -1,0 +1,116 @@
+"""Abandoned messages: what may have killed its worker is examined where it can kill nothing else.
+
+A message whose last attempt ended without an outcome may crash its worker again, when it is read,
+when its module is imported, or when it runs. So a child process reads it first. It runs there, too,
+if this is its last allowed attempt; otherwise it gets a slot as any other message.
+"""
+
+import logging
+
+from asynctasq.core.attempt import Attempt
+from asynctasq.core.executor import NOT_READABLE_HERE, Executor
+from asynctasq.core.in_flight import InFlight
+from asynctasq.core.outcomes import Outcomes, fields
+from asynctasq.core.quarantine import Quarantine, Started, Suspect, Verdict, VerdictKind
+from asynctasq.core.tracing import current_tracing
+from asynctasq.drivers.base_driver import Delivery, Limits, Settlement
+from asynctasq.errors import SerializationError, WorkerDied
+
+logger = logging.getLogger("asynctasq.worker")
+
+#: Deliveries after which an abandoned message is dead without being decoded.
+CEILING = 20
+#: Suspects that one worker holds; it releases others, for `LATER` seconds.
+MOST = 100
+LATER = 5.0
+#: Further deliveries of a message that may never have begun, where a broker also counts what only
+#: lay in the prefetch of a worker that died.
+GRACE = 4
+
+
+class Suspects:
+    """Sends abandoned messages through the quarantine."""
+
+    def __init__(
+        self,
+        in_flight: InFlight,
+        executor: Executor,
+        outcomes: Outcomes,
+        quarantine: Quarantine,
+        limits: Limits,
+    ) -> None:
+        self._in_flight = in_flight
+        self._executor = executor
+        self._outcomes = outcomes
+        self._quarantine = quarantine
+        self._tells_abandoned = limits.tells_abandoned
+        self._grace = 0 if limits.exact_attempts else GRACE
+
+    def is_suspect(self, delivery: Delivery) -> bool:
+        """Whether a message must be examined before it may run here."""
+        if delivery.abandoned:
+            return True
+        return not self._tells_abandoned and delivery.attempt > CEILING
+
+    def take(self, attempt: Attempt) -> None:
+        """Examine a buffered attempt, or release it when there are too many."""
+        delivery = attempt.delivery
+        if delivery.abandoned and delivery.attempt > CEILING:
+            error = WorkerDied(
+                f"delivered {delivery.attempt} times, the last without an outcome: "
+                "it was not read again"
+            )
+            self._in_flight.settle(attempt, self._outcomes.dead(attempt, error))
+        elif self._in_flight.is_stopping():
+            self._in_flight.release([attempt])
+        elif self._in_flight.suspected >= MOST:
+            self._in_flight.release([attempt], LATER)
+        else:
+            self._in_flight.suspect(attempt)
+            self._executor.run(attempt, self._examine)
+
+    async def _examine(self, attempt: Attempt) -> Settlement | None:
+        verdict = await self._quarantine.examine(
+            self._suspect(attempt.delivery, attempt.worker_id),
+            lambda started: self._started(attempt, started),
+        )
+        if attempt.stop is not None:
+            return self._outcomes.interrupted(attempt)
+        if verdict.kind is VerdictKind.READABLE:
+            self._in_flight.acquit(attempt)
+            return None
+        if verdict.kind is VerdictKind.DONE:
+            return self._outcomes.done(attempt)
+        assert verdict.error is not None
+        return self._judge(attempt, verdict, verdict.error)
+
+    def _judge(self, attempt: Attempt, verdict: Verdict, error: BaseException) -> Settlement:
+        if verdict.kind is VerdictKind.UNREADABLE:
+            known = isinstance(error, SerializationError | NOT_READABLE_HERE)
+            if known and not isinstance(error, NOT_READABLE_HERE):
+                return self._outcomes.dead(attempt, error)
+            return self._outcomes.unreadable(attempt, error)
+        if attempt.begun:
+            self._outcomes.failed(attempt, error)
+        return self._outcomes.dead(attempt, error)
+
+    def _started(self, attempt: Attempt, started: Started) -> None:
+        attempt.seen = started
+        attempt.begin()
+        logger.warning(
+            "%s: an attempt before ended without an outcome; its last runs in a process of its own",
+            attempt.name, extra=fields(attempt),
+        )  # fmt: skip
+        self._outcomes.started(attempt)
+
+    def _suspect(self, delivery: Delivery, worker_id: str) -> Suspect:
+        tracing = current_tracing()
+        return Suspect(
+            delivery.body,
+            delivery.id,
+            delivery.queue,
+            delivery.attempt,
+            worker_id,
+            grace=self._grace,
+            trace=tracing.headers() if tracing else {},
+        )
