@@ -208,8 +208,32 @@ def _leave_signals_to_the_parent() -> None:
     """
     for number in SIGNALS:
         signal.signal(number, _do_nothing)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_restore_signals)
+    if sys.platform != "win32":
+        os.register_at_fork(
+            before=_hold_signals,
+            after_in_parent=_release_signals,
+            after_in_child=_restore_signals,
+        )
+
+
+class _Held(threading.local):
+    """The signals that were blocked before a thread forked."""
+
+    mask: set[int] | None = None
+
+
+_held = _Held()
+
+
+def _hold_signals() -> None:
+    """Keep those that come too early for `_restore_signals`; else they would be lost."""
+    _held.mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS))
+
+
+def _release_signals() -> None:
+    if _held.mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _held.mask)
+        _held.mask = None
 
 
 def _restore_signals() -> None:
@@ -217,6 +241,7 @@ def _restore_signals() -> None:
     for number, handler in defaults.items():
         if signal.getsignal(number) is _do_nothing:
             signal.signal(number, handler)
+    _release_signals()
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:
