@@ -112,11 +112,11 @@ class Children:
         self.closed = True
         for child in [*self._idle]:
             self._stop_timer(child)
+        self._idle.clear()
         for child in [*self._all]:
             child.kill()
+            self._own(self._reap(child))
         try:
-            while self._idle:
-                self._own(self._reap(self._idle.popitem()[0]))
             async with asyncio.timeout(NOTICE_LIMIT):
                 while self._tasks:
                     await asyncio.wait(self._tasks)

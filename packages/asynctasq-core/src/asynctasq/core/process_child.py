@@ -117,7 +117,7 @@ class Host:
         """The envelope in `body`; raises as `EnvelopeCodec.decode` does."""
         return codec_of(self.setup.config, self.setup.serializer).decode(body)
 
-    def attempt(self, work: Callable[[], object]) -> Failure | None:
+    def attempt(self, work: Callable[[], object]) -> BaseException | None:
         """Call `work`, and finish what it returns if that is awaitable; what it raised, if it did.
 
         A process that it forked ends here: it must not answer, nor take the next job.
@@ -128,7 +128,7 @@ class Host:
                 if inspect.isawaitable(result):
                     self._finish(result)
         except BaseException as error:  # noqa: BLE001 - a task may raise anything; the parent judges
-            return Failure.of(error)
+            return error
         return None
 
     def _finish(self, result: Any) -> None:
@@ -156,7 +156,8 @@ def perform(host: Host, job: Job) -> Failure | None:
 
     running_task.set(lambda: job.context)
     with traced(job.trace):
-        return host.attempt(work)
+        error = host.attempt(work)
+        return None if error is None else Failure.of(error)
 
 
 def find(name: str, origins: Mapping[str, str]) -> TaskDefinition:
