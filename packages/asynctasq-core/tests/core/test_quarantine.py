@@ -1,26 +1,21 @@
 """What the quarantine finds out about messages, and what that costs nobody else."""
 
-import asyncio
 import multiprocessing
 import os
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import suspects_for_tests as tasks
-from worker_for_tests import wait_until
+from quarantine_for_tests import Open, examine, lines, pids, quarantines, suspect
 
 from asynctasq import (
-    BaseTask,
-    Config,
-    DriverFactory,
     MsgpackSerializer,
     SerializationError,
     SignatureError,
-    TaskCall,
     TaskNotFound,
     TaskTimeout,
     UnknownType,
@@ -28,68 +23,18 @@ from asynctasq import (
     WorkerDied,
 )
 from asynctasq.core import quarantine
-from asynctasq.core.process_child import Setup
-from asynctasq.core.quarantine import Kind, Quarantine, Stage, Started, Suspect, Verdict
-from asynctasq.serialization import Envelope, EnvelopeCodec
+from asynctasq.core.quarantine import Kind, Stage, Started, Suspect, Verdict
+from asynctasq.serialization import Envelope
 
 pytestmark = pytest.mark.anyio
 
-Open = Callable[..., Quarantine]
 KILLED = "WorkerDied('the process that {} the {} died (exit code -{}): {}')"
 
 
 @pytest.fixture
 async def new() -> AsyncIterator[Open]:
-    """Makes quarantines, and closes them."""
-    opened: list[Quarantine] = []
-
-    def new(
-        size: int = 1, serializer: MsgpackSerializer | None = None, **settings: Any
-    ) -> Quarantine:
-        config = Config(driver="memory", **settings)
-        driver = DriverFactory.create_from_config(config)
-        setup = Setup.of(driver, config, serializer or MsgpackSerializer())
-        opened.append(Quarantine(size, setup))
-        return opened[-1]
-
-    yield new
-    for one in opened:
-        await one.close()
-    assert multiprocessing.active_children() == []
-
-
-def suspect(call: Any, attempt: int = 2, serializer: Any = None, **envelope: Any) -> Suspect:
-    if isinstance(call, BaseTask):
-        call = call.call()
-    if isinstance(call, TaskCall):
-        call = Envelope(call.definition.name, call.args, call.kwargs, **envelope)
-    body = EnvelopeCodec(serializer or MsgpackSerializer()).encode(call)
-    return Suspect(body, "id", "queue", attempt, "worker")
-
-
-class Starts(list[Started]):
-    def __call__(self, started: Started) -> None:
-        asyncio.get_running_loop()
-        self.append(started)
-
-
-async def examine(one: Quarantine, what: Suspect) -> tuple[Verdict, Starts]:
-    starts = Starts()
-    async with asyncio.timeout(60):
-        return await one.examine(what, starts), starts
-
-
-def lines(path: Path) -> list[str]:
-    """What was told there, without the processes."""
-    return [line.rpartition(" ")[0] for line in _told(path)]
-
-
-def pids(path: Path) -> list[int]:
-    return [int(line.rpartition(" ")[2]) for line in _told(path)]
-
-
-def _told(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+    async with quarantines() as new:
+        yield new
 
 
 async def test_what_has_more_attempts_is_only_read(new: Open, tmp_path: Path) -> None:
@@ -276,14 +221,6 @@ async def test_the_worker_imports_nothing_of_a_suspects(
     assert "suspected_module" not in sys.modules
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-async def test_short_memory_ends_a_child_and_not_its_worker(new: Open, tmp_path: Path) -> None:
-    path = tmp_path / "out"
-    await examine(new(), suspect(tasks.tell_score(path)))
-    assert lines(path) == ["1000"]
-    assert Path("/proc/self/oom_score_adj").read_text().strip() != "1000"
-
-
 async def test_arguments_that_do_not_fit_are_a_failure(new: Open) -> None:
     what = suspect(Envelope(tasks.Hooked.definition.name, ("only one",)))
     verdict, _ = await examine(new(), what)
@@ -297,92 +234,3 @@ async def test_a_forked_copy_gives_no_verdict(new: Open, tmp_path: Path) -> None
         assert repr(verdict.error) == "ValueError('the original')"
         assert (await examine(one, suspect(tasks.on_loop(tmp_path / "out"))))[0].kind is Kind.DONE
     assert len({*pids(tmp_path / "out")}) == 1
-
-
-async def test_a_suspect_that_kills_touches_no_other(new: Open, tmp_path: Path) -> None:
-    one, path, go = new(size=2), tmp_path / "out", tmp_path / "go"
-    other = asyncio.create_task(examine(one, suspect(tasks.wait_for(path, go))))
-    await wait_until(path.exists)
-    for _ in range(3):
-        assert (await examine(one, suspect(tasks.kill_on_loop())))[0].kind is Kind.KILLED
-    go.touch()
-    assert (await other)[0].kind is Kind.DONE
-    assert len(pids(path)) == 1
-
-
-async def test_one_at_a_time_in_each_child(new: Open, tmp_path: Path) -> None:
-    one, path, go = new(size=1), tmp_path / "out", tmp_path / "go"
-    all_of = [asyncio.create_task(examine(one, suspect(tasks.wait_for(path, go)))) for _ in "123"]
-    await wait_until(path.exists)
-    assert len(multiprocessing.active_children()) == 1
-    assert len(pids(path)) == 1
-    go.touch()
-    assert [verdict.kind for verdict, _ in await asyncio.gather(*all_of)] == [Kind.DONE] * 3
-    assert len({*pids(path)}) == 1
-
-
-@pytest.mark.parametrize("kind", [tasks.wait, tasks.wait_async])
-async def test_cancelling_kills_the_child_of_that_suspect(
-    new: Open, tmp_path: Path, kind: Any
-) -> None:
-    one, path = new(), tmp_path / "out"
-    running = asyncio.create_task(examine(one, suspect(kind(path))))
-    waiting = asyncio.create_task(examine(one, suspect(tasks.fail(tmp_path / "never"))))
-    await wait_until(lambda: bool(pids(path)))
-    waiting.cancel()
-    running.cancel()
-    await asyncio.wait([running, waiting])
-    assert running.cancelled()
-    assert waiting.cancelled()
-    with pytest.raises(ProcessLookupError):
-        os.kill(pids(path)[0], 0)
-    assert (await examine(one, suspect(tasks.on_loop(path))))[0].kind is Kind.DONE
-    assert len({*pids(path)}) == 2
-    assert not (tmp_path / "never").exists()
-
-
-async def test_cancelling_while_a_child_starts_leaves_it_to_the_next(
-    new: Open, tmp_path: Path
-) -> None:
-    one, path = new(), tmp_path / "out"
-    running = asyncio.create_task(examine(one, suspect(tasks.fail(tmp_path / "never"))))
-    await wait_until(lambda: bool(multiprocessing.active_children()))
-    running.cancel()
-    await asyncio.wait([running])
-    (child,) = multiprocessing.active_children()
-    assert (await examine(one, suspect(tasks.on_loop(path))))[0].kind is Kind.DONE
-    assert pids(path) == [child.pid]
-
-
-async def test_a_child_is_used_again(new: Open, tmp_path: Path) -> None:
-    one, path = new(size=2), tmp_path / "out"
-    for call in (tasks.on_loop(path), tasks.fail(path), tasks.in_thread(path)):
-        await examine(one, suspect(call))
-    assert lines(path) == ["loop", "fails", "thread"]
-    assert len({*pids(path)}) == 1
-
-
-async def test_an_idle_child_is_ended(
-    new: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(quarantine, "IDLE_SECONDS", 0.3)
-    one, path = new(), tmp_path / "out"
-    await examine(one, suspect(tasks.on_loop(path)))
-    await wait_until(lambda: not multiprocessing.active_children())
-    await examine(one, suspect(tasks.on_loop(path)))
-    assert len({*pids(path)}) == 2
-
-
-async def test_close_ends_all(new: Open, tmp_path: Path) -> None:
-    one, path = new(size=2), tmp_path / "out"
-    await examine(one, suspect(tasks.on_loop(path)))
-    running = asyncio.create_task(examine(one, suspect(tasks.wait(path))))
-    await wait_until(lambda: len(pids(path)) == 2)
-    before = asyncio.all_tasks()
-    await one.close()
-    assert multiprocessing.active_children() == []
-    await asyncio.wait([running])
-    assert "the quarantine was closed" in str(running.exception())
-    with pytest.raises(Exception, match="the worker has ended its processes"):
-        await examine(one, suspect(tasks.on_loop(path)))
-    assert asyncio.all_tasks() - before == set()
