@@ -47,6 +47,7 @@ class Config(Settings):
             default_timeout (s): for tasks that do not say.
         process_pool_size: processes for tasks with ``process=True``; the number of cores if None.
         process_pool_max_tasks_per_child: a process is replaced after so many tasks.
+        quarantine_processes: processes for calls whose workers died; the number of cores if None.
         imports: modules a worker imports at its start and packages it may import from.
         signing_keys: keys of the messages' signatures; the first signs, all verify.
 
@@ -64,6 +65,7 @@ class Config(Settings):
     default_timeout: float | None = Field(None, gt=0)
     process_pool_size: int | None = Field(None, ge=1)
     process_pool_max_tasks_per_child: int | None = Field(None, ge=1)
+    quarantine_processes: int | None = Field(None, ge=1)
     imports: Words = ()
     signing_keys: Secrets = ()
 

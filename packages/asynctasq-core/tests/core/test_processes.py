@@ -153,7 +153,7 @@ async def test_a_process_that_comes_up_too_late_is_there_for_the_next_job(tmp_pa
     cancelled.cancel()
     await asyncio.wait([cancelled])
     (started,) = multiprocessing.active_children()
-    await wait_until(lambda: bool(pool._idle))
+    await wait_until(lambda: bool(pool._children._idle))
     await pool.run(job, None, lambda: None)
     assert multiprocessing.active_children() == [started]
     assert (tmp_path / "out").read_text() != ""

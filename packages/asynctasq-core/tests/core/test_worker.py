@@ -90,7 +90,7 @@ async def test_broken_hooks_change_nothing(new_driver: NewDriver, ran: list[obje
         ("slow_process", "TaskTimeout"),
         ("die", "WorkerDied"),
         ("raise_in_process", "KeyError"),
-        ("raise_unpicklable", "TaskError"),
+        ("raise_unpicklable", "Unpicklable: cannot travel"),
         ("raise_exit", "SystemExit"),
         ("raise_cancelled", "TaskCancelled"),
         ("raise_interrupt", "KeyboardInterrupt"),

@@ -73,7 +73,8 @@ class TaskThreads:
             return
         if error is None:
             future.set_result(result)
-        elif isinstance(error, StopIteration):  # a future refuses it
+        elif isinstance(error, StopIteration | GeneratorExit):
+            # a future refuses the one; the other closes the coroutines that wait for it
             future.set_exception(RuntimeError(f"the task raised {error!r}"))
         else:
             future.set_exception(error)

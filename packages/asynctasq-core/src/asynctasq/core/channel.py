@@ -1,0 +1,195 @@
+"""The channel between a worker and one of its child processes.
+
+Every frame begins with the mark of its job: a number that no other job of the pool has, and random
+bytes. The parent reads a length only after the right mark, so that bytes which a task wrote to the
+descriptor by mistake end that child, and are never taken for an answer. Only the child itself
+answers: a process that it forked has no descriptor, and ends instead of sending.
+"""
+
+import os
+import pickle
+import socket
+import struct
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from typing import NoReturn
+
+#: Seconds between looks whether the child lives, for one whose descriptors are held by others.
+LOOK_AGAIN = 0.5
+#: Bytes of a frame; what a child has to say is cut to fit.
+FRAME_LIMIT = 64 * 1024 * 1024
+#: Bytes read at once.
+CHUNK = 256 * 1024
+#: The mark of the frame that asks a child to end.
+END = bytes(16)
+
+_HEADER = struct.Struct(">16sQ")
+
+
+class Broken(Exception):
+    """Bytes arrived that are no answer to the job."""
+
+
+def new_mark(number: int) -> bytes:
+    """The mark of the job with this number."""
+    return number.to_bytes(8, "big") + os.urandom(8)
+
+
+class ParentEnd:
+    """The worker's end. Its methods block, at most until the child is dead.
+
+    Args:
+        lives: whether the child may still answer. A closed descriptor does not always show that it
+            cannot, since what it started may hold the descriptor open.
+    """
+
+    def __init__(self, sock: socket.socket, lives: Callable[[], bool]) -> None:
+        self._sock = sock
+        self._lives = lives
+        sock.settimeout(LOOK_AGAIN)
+
+    def send(self, mark: bytes, message: object) -> None:
+        """Send a job; raises `EOFError` or `OSError` when the child is dead."""
+        left = memoryview(_frame(mark, message))
+        while left:
+            try:
+                left = left[self._sock.send(left) :]
+            except TimeoutError:
+                if not self._lives():
+                    raise EOFError from None
+
+    def receive(self, mark: bytes) -> object:
+        """The next message about the job `mark`.
+
+        Raises:
+            EOFError, OSError: the child is dead, or has closed the channel.
+            Broken: what arrived is not about that job, or not readable.
+        """
+        found, size = _HEADER.unpack(self._read(_HEADER.size))
+        if found != mark or size > FRAME_LIMIT:
+            raise Broken
+        payload = self._read(size)
+        try:
+            return pickle.loads(payload)
+        except Exception:  # noqa: BLE001 - garbage fails in any way
+            raise Broken from None
+
+    def is_silent(self) -> bool:
+        """Whether nothing has arrived that nobody asked for; also False when it is closed."""
+        self._sock.settimeout(0)
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            with suppress(OSError):  # it is closed
+                self._sock.settimeout(LOOK_AGAIN)
+        return False
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._sock.close()
+
+    def _read(self, size: int) -> bytes:
+        data = bytearray()
+        last = False
+        while len(data) < size:
+            try:
+                chunk = self._sock.recv(min(size - len(data), CHUNK))
+            except TimeoutError:
+                if last:
+                    raise EOFError from None
+                last = not self._lives()  # its answer may have come since
+                continue
+            if not chunk:
+                raise EOFError
+            data += chunk
+        return bytes(data)
+
+
+class ChildEnd:
+    """The child's end, which only the process that made it can use."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._pid = os.getpid()
+        self._identity = _identity(sock)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=sock.close)
+
+    def receive(self) -> tuple[bytes, object] | None:
+        """The next job and its mark; None when there will be no more."""
+        try:
+            self._check()
+            mark, size = _HEADER.unpack(self._read(_HEADER.size))
+            return None if mark == END else (mark, pickle.loads(self._read(size)))
+        except (EOFError, OSError):
+            return None
+
+    def send(self, mark: bytes, message: object) -> None:
+        """Send a message about a job; ends the process when the channel is gone."""
+        with forks_end_here(self._pid):
+            pass
+        try:
+            self._check()
+            self._sock.sendall(_frame(mark, message))
+        except OSError:
+            raise SystemExit(1) from None
+
+    def _check(self) -> None:
+        """Raise `OSError` where a task closed the descriptor, and its number is another's now."""
+        if _identity(self._sock) != self._identity:
+            raise OSError("the descriptor was closed")
+
+    def _read(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            chunk = self._sock.recv(min(size - len(data), CHUNK))
+            if not chunk:
+                raise EOFError
+            data += chunk
+        return bytes(data)
+
+
+@contextmanager
+def forks_end_here(pid: int) -> Generator[None, None, None]:
+    """Run the body in process `pid`; a process that the body forked ends at the end of the body.
+
+    Its exit code is what it would be if the body were its program.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if os.getpid() != pid:
+            _leave(error)
+        raise
+    if os.getpid() != pid:
+        _leave(None)
+
+
+def _leave(error: BaseException | None) -> NoReturn:
+    code = 0 if error is None else 1
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        with suppress(Exception):  # the hook may be the application's
+            sys.excepthook(type(error), error, error.__traceback__)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # it may be closed, None, or the application's
+            stream.flush()
+    os._exit(code & 0xFF)
+
+
+def _frame(mark: bytes, message: object) -> bytes:
+    payload = pickle.dumps(message)
+    return _HEADER.pack(mark, len(payload)) + payload
+
+
+def _identity(sock: socket.socket) -> tuple[int, int] | None:
+    if sys.platform == "win32":  # where a socket is no descriptor
+        return None
+    status = os.fstat(sock.fileno())
+    return status.st_dev, status.st_ino

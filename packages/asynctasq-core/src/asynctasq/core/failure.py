@@ -1,0 +1,173 @@
+"""An exception on its way from a child process to the worker: as much of it as can travel."""
+
+import io
+import pickle
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import Any, Self
+
+from asynctasq.errors import TaskError
+from asynctasq.importing import importable_module
+
+#: Bytes of a pickled exception, and characters of its text and of its traceback.
+PICKLE_LIMIT = 16 * 1024 * 1024
+TEXT_LIMIT = 64 * 1024
+
+_Place = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a task raised.
+
+    Attributes:
+        pickled: the exception; empty where it does not come back from its own bytes.
+        parts: its arguments and attributes, for the case that it does not.
+        kinds: module and qualified name of its type and of that one's bases, in their order.
+        text: what it says.
+        line: the same after the name of its type.
+        traceback: as text, since tracebacks do not travel.
+    """
+
+    pickled: bytes
+    parts: bytes
+    kinds: Sequence[_Place]
+    text: str
+    line: str
+    traceback: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """The failure that `error` is."""
+        kind = type(error)
+        pickled = _pickle(error)
+        parts = b"" if pickled else _pickle((error.args, getattr(error, "__dict__", {})))
+        lines = "".join(traceback.format_exception_only(error)).strip()
+        return cls(
+            pickled,
+            parts,
+            [(base.__module__, base.__qualname__) for base in kind.__mro__],
+            _text(error)[:TEXT_LIMIT],
+            lines[:TEXT_LIMIT],
+            "".join(traceback.format_exception(error))[-TEXT_LIMIT:],
+        )
+
+    def exception(self, *, imports: bool = True) -> BaseException:
+        """What the task raised, with its traceback as a note.
+
+        Where it cannot be made again, an exception of the same type is made without its
+        constructor; where there is no such type here, one of that name, under its nearest base.
+
+        Args:
+            imports: whether modules may be imported to make it.
+        """
+        for make in self._ways(imports):
+            try:
+                return _noted(make(), self.traceback)
+            # the code of an exception is the application's, and may fail in any way
+            except BaseException:  # noqa: BLE001
+                continue
+        return _noted(TaskError(self.line), self.traceback)
+
+    def _ways(self, imports: bool) -> Iterator[Callable[[], BaseException]]:
+        """Ways to make it, the best first."""
+        yield lambda: _an_exception(_Unpickler(self.pickled, imports).load())
+        for place in self.kinds:
+            with suppress(AttributeError, LookupError):  # it is not here
+                kind = _find(*place)
+                if isinstance(kind, type) and issubclass(kind, BaseException):
+                    yield partial(self._like, kind)
+
+    def _like(self, kind: type[BaseException]) -> BaseException:
+        """An instance of `kind`, or of a type under it that has the name of the original."""
+        module, name = self.kinds[0]
+        if (kind.__module__, kind.__qualname__) not in (("__main__", name), (module, name)):
+            kind = _stand_in(kind, module, name, self.text)
+        args, attributes = self._parts()
+        error = kind.__new__(kind, *args)
+        error.args = tuple(args)
+        vars(error).update(attributes)
+        return error
+
+    def _parts(self) -> tuple[Sequence[object], dict[str, object]]:
+        try:
+            args, attributes = _Unpickler(self.parts, imports=False).load()
+            return tuple(args), dict(attributes)
+        except BaseException:  # noqa: BLE001 - they are the application's, see above
+            return (self.text,), {}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Finds what a child calls ``__mp_main__`` in our own main module."""
+
+    def __init__(self, data: bytes, imports: bool) -> None:
+        super().__init__(io.BytesIO(data))
+        self._imports = imports
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        """What `global_name` is."""
+        try:
+            return _find(module_name, global_name)
+        except LookupError:
+            if not self._imports:
+                raise pickle.UnpicklingError(f"{module_name} is not imported here") from None
+        return super().find_class(module_name, global_name)
+
+
+def _find(module_name: str, qualified: str) -> object:
+    """What this process has under that name; imports nothing."""
+    found: object = _module(module_name)
+    for name in qualified.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def _module(name: str) -> ModuleType:
+    if name not in sys.modules and name in ("__mp_main__", importable_module("__main__")):
+        name = "__main__"
+    return sys.modules[name]
+
+
+def _stand_in(base: type[BaseException], module: str, name: str, text: str) -> type[BaseException]:
+    """A type called `name`, whose instances say `text`."""
+
+    def say(_error: BaseException) -> str:
+        return text
+
+    members: dict[str, object] = {"__module__": module, "__qualname__": name, "__str__": say}
+    return type(name.rpartition(".")[2], (base,), members)
+
+
+def _pickle(value: object) -> bytes:
+    """Bytes that `value` comes back from, or none."""
+    try:
+        data = pickle.dumps(value)
+        pickle.loads(data)
+    # the code of an exception is the application's, and may fail in any way
+    except BaseException:  # noqa: BLE001
+        return b""
+    return data if len(data) <= PICKLE_LIMIT else b""
+
+
+def _an_exception(value: object) -> BaseException:
+    if not isinstance(value, BaseException):  # its __reduce__ makes something else
+        raise TypeError
+    return value
+
+
+def _noted(error: BaseException, note: str) -> BaseException:
+    with suppress(Exception):  # an exception may be a frozen dataclass
+        error.add_note(note)
+    return error
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException:  # noqa: BLE001 - the application's, see above
+        return ""

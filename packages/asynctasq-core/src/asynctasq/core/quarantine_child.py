@@ -1,0 +1,212 @@
+"""What runs inside a process of the quarantine: reads a message, and runs it, or its hook."""
+
+import asyncio
+import enum
+from collections.abc import Awaitable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asynctasq.core.failure import Failure
+from asynctasq.core.process_child import Host, find, traced
+from asynctasq.core.retry import attempts_for
+from asynctasq.core.tracing import Headers
+from asynctasq.errors import TaskCancelled, WorkerDied
+from asynctasq.tasks.class_task import BaseTask
+from asynctasq.tasks.context import TaskContext, running_task
+from asynctasq.tasks.definition import Runnable, TaskDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A message whose attempt before ended without an outcome, and its delivery.
+
+    Attributes:
+        trace: leads to the span it is a part of; where it is empty, the message's own is taken.
+    """
+
+    body: bytes
+    id: str
+    queue: str
+    attempt: int
+    worker_id: str
+    trace: Headers = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The call in a message, as its worker has to know it.
+
+    Attributes:
+        timeout: seconds the attempt may take.
+    """
+
+    name: str
+    max_attempts: int
+    timeout: float | None
+    correlation_id: str | None
+    enqueued_at: float
+
+
+class Step(enum.Enum):
+    """What a child does with a message it has read."""
+
+    LEAVE = "leave"
+    RUN = "run"
+    GIVE_UP = "give up"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A job of the quarantine.
+
+    Attributes:
+        origins: where the worker has its tasks from, by name.
+        error: with it, the call is given up for that; nothing is run.
+    """
+
+    suspect: Suspect
+    origins: Mapping[str, str]
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The first message about a suspect that was read.
+
+    Attributes:
+        has_hook: its task does something when it is given up.
+    """
+
+    started: Started
+    step: Step
+    has_hook: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The only message about a suspect that was not."""
+
+    failure: Failure
+
+
+def workers_died(attempt: int, max_attempts: int) -> WorkerDied:
+    """The error of a message that has had more attempts than it may have."""
+    return WorkerDied(
+        f"delivered {attempt} times, allowed are {max_attempts} "
+        "attempts: its workers died, or lost their leases, while it ran"
+    )
+
+
+def examine(host: Host, question: Question) -> Found | Unreadable | Failure | None:
+    """Read a suspect; run it at its last attempt, or give it up after that.
+
+    Messages, of which the last is returned: `Unreadable`; or `Found`, then for a run its failure or
+    None, then for what is given up the failure of its hook or None.
+    """
+    _offer_to_the_oom_killer()
+    case = _Case(host, question)
+    error = host.attempt(case.read)
+    if error is not None:
+        return Unreadable(Failure.of(error))
+    if case.found.step is Step.LEAVE:
+        return case.found
+    host.send(case.found)
+    running_task.set(case.context)
+    with traced(question.suspect.trace or case.envelope.headers):
+        if case.found.step is Step.GIVE_UP:
+            return case.give_up(case.reason())
+        error = host.attempt(case.run)
+        if error is None:
+            return None
+        host.send(Failure.of(error := _as_failure(error)))
+        return case.give_up(error)
+
+
+class _Case:
+    """A suspect that is examined."""
+
+    def __init__(self, host: Host, question: Question) -> None:
+        self._host = host
+        self._question = question
+        self._runnable: Runnable | None = None
+
+    def read(self) -> None:
+        """Decode the message, and import its task."""
+        self.envelope = envelope = self._host.read(self._question.suspect.body)
+        self._definition = definition = find(envelope.task, self._question.origins)
+        config = self._host.setup.config
+        self.found = Found(
+            Started(
+                name=envelope.task,
+                max_attempts=attempts_for(definition.options, envelope, config),
+                timeout=envelope.timeout or definition.options.timeout or config.default_timeout,
+                correlation_id=envelope.correlation_id,
+                enqueued_at=envelope.enqueued_at,
+            ),
+            self._step(attempts_for(definition.options, envelope, config)),
+            _has_hook(definition),
+        )
+
+    def _step(self, max_attempts: int) -> Step:
+        attempt = self._question.suspect.attempt
+        if self._question.error is not None or attempt > max_attempts:
+            return Step.GIVE_UP
+        return Step.LEAVE if attempt < max_attempts else Step.RUN
+
+    def run(self) -> object:
+        """Run the task, wherever its mode says that it runs."""
+        self._prepare()
+        assert self._runnable is not None
+        return self._runnable.execute()
+
+    def reason(self) -> BaseException:
+        """Why the call is given up."""
+        if self._question.error is not None:
+            return self._question.error.exception()
+        return workers_died(self._question.suspect.attempt, self.found.started.max_attempts)
+
+    def give_up(self, error: BaseException) -> Failure | None:
+        """Call the task's `failed`; what that raised, if it did."""
+        if self._runnable is None and self._host.attempt(self._prepare) is not None:
+            return None  # what cannot even be made has nothing to clean up
+
+        def call() -> Awaitable[None] | None:
+            assert self._runnable is not None
+            return self._runnable.failed(error)
+
+        failure = self._host.attempt(call)
+        return None if failure is None else Failure.of(failure)
+
+    def context(self) -> TaskContext:
+        """What the running task may know."""
+        suspect = self._question.suspect
+        return TaskContext(
+            id=suspect.id,
+            name=self._definition.name,
+            attempt=suspect.attempt,
+            max_attempts=self.found.started.max_attempts,
+            queue=suspect.queue,
+            worker_id=suspect.worker_id,
+            enqueued_at=self.envelope.enqueued_at,
+            correlation_id=self.envelope.correlation_id,
+        )
+
+    def _prepare(self) -> None:
+        self._runnable = self._definition.prepare(self.envelope.args, self.envelope.kwargs)
+
+
+def _as_failure(error: BaseException) -> BaseException:
+    return TaskCancelled(str(error)) if isinstance(error, asyncio.CancelledError) else error
+
+
+def _has_hook(definition: TaskDefinition) -> bool:
+    kind: object = definition.create  # a partial, if the task is a function
+    hooks: list[object] = [getattr(each, "failed", None) for each in (kind, BaseTask)]
+    return hooks[0] not in (None, hooks[1])
+
+
+def _offer_to_the_oom_killer() -> None:
+    """Be the first that the kernel ends where memory is short, and not the worker."""
+    with suppress(OSError):  # there is no such file, or it is not ours to write
+        Path("/proc/self/oom_score_adj").write_text("1000")
