@@ -35,7 +35,7 @@ from asynctasq_cli.telemetry import Telemetry, telemetry_options
 @click.option("--lease", type=float, default=30.0, show_default=True, metavar="SECONDS",
               help="After so long a dead worker's tasks are taken over.")  # fmt: skip
 @click.option("--refusal-limit", type=float, default=300.0, show_default=True, metavar="SECONDS",
-              help="How long to go on trying a broker that begins to refuse the worker.")  # fmt: skip
+              help="How long to go on with a broker that begins to refuse.")  # fmt: skip
 @click.option("--heartbeat-interval", type=float, default=60.0, show_default=True,
               metavar="SECONDS", help="Between heartbeats.")  # fmt: skip
 @click.option("--log-level", default="info", show_default=True, help="From which level on.",

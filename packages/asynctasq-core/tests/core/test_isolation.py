@@ -82,8 +82,8 @@ def raise_generator_exit_in_thread() -> None:
     ("call", "error"),
     [
         (cancel_itself(), "TaskCancelled"),
-        (raise_generator_exit(), "GeneratorExit"),
-        (raise_generator_exit_in_thread(), "GeneratorExit"),
+        (raise_generator_exit(), "RuntimeError: the task raised GeneratorExit"),
+        (raise_generator_exit_in_thread(), "RuntimeError: the task raised GeneratorExit"),
     ],
 )
 async def test_a_task_that_ends_itself_has_failed(

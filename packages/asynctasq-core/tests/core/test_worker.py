@@ -151,7 +151,7 @@ async def test_a_message_whose_workers_died_is_dead(
     await Worker(new_driver(), burst=True).start()
     (dead,) = await look(new_driver)
     assert dead.note.startswith("WorkerDied: delivered 2 times")
-    assert [word for word, *_ in ran] == ["failed"]  # type: ignore[misc]
+    assert ran == []  # neither here, where its hook is not called either
 
 
 async def test_batch_mode_runs_exactly_so_many(new_driver: NewDriver, ran: list[object]) -> None:

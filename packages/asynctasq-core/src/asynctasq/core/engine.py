@@ -82,7 +82,7 @@ class Engine:
         self._executor = Executor(
             in_flight, self._prefetch, reader, self._runners, outcomes, burst=plan.concurrency
         )
-        self._quarantine = Quarantine(None, setup)
+        self._quarantine = Quarantine(config.quarantine_processes, setup, registry=plan.registry)
         suspects = Suspects(in_flight, self._executor, outcomes, self._quarantine, driver.limits)
         admission = Admission(
             in_flight, self._prefetch, self._executor, suspects, outcomes,

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 
 from asynctasq.core.attempt import Attempt, Call, Stop
 from asynctasq.core.in_flight import InFlight
-from asynctasq.core.outcomes import Outcomes, fields, workers_died
+from asynctasq.core.outcomes import Outcomes, fields
 from asynctasq.core.prefetch import Prefetch
 from asynctasq.core.reader import Reader
+from asynctasq.core.retry import workers_died
 from asynctasq.core.runners import Runners
 from asynctasq.core.tracing import current_tracing
 from asynctasq.drivers.base_driver import Settlement
@@ -28,9 +29,6 @@ from asynctasq.tasks.context import running_task
 from asynctasq.tasks.definition import Runnable
 
 logger = logging.getLogger("asynctasq.worker")
-
-#: What cannot be read by this worker, but perhaps by another.
-NOT_READABLE_HERE = (TaskNotFound, UnknownType, UnsupportedVersion, SignatureError)
 
 #: Turns an attempt into its settlement; None when its lease was lost.
 Work = Callable[[Attempt], Awaitable[Settlement | None]]
@@ -72,7 +70,7 @@ class Executor:
         self._context = contextvars.copy_context()
         # a loop that makes its tasks in a way of its own makes these, too
         has_factory = self._loop.get_task_factory() is not None
-        self._is_eager = sys.version_info >= (3, 12) and not has_factory
+        self._is_eager = not has_factory
 
     def start_buffered(self) -> None:
         """Start what waits, while there are slots; after a burst the loop has a turn."""
@@ -91,7 +89,7 @@ class Executor:
         From Python 3.12 on the task takes its first step at once.
         """
         running = self._run(attempt, work)
-        if self._is_eager:
+        if sys.version_info >= (3, 12) and self._is_eager:
             asyncio.Task(running, loop=self._loop, context=self._context.copy(), eager_start=True)
         else:
             self._loop.create_task(running, context=self._context.copy())
@@ -139,9 +137,9 @@ class Executor:
     async def _outcome(self, attempt: Attempt) -> Settlement | None:
         try:
             call = self._reader.read(attempt.delivery.body)
-        except NOT_READABLE_HERE as error:
-            return self._outcomes.unreadable(attempt, error)
-        except SerializationError as error:
+        except (TaskNotFound, SerializationError) as error:
+            if may_be_readable(error):
+                return self._outcomes.unreadable(attempt, error)
             return self._outcomes.dead(attempt, error)
         attempt.call = call
         running_task.set(attempt.context)
@@ -204,8 +202,16 @@ class Executor:
         return self._outcomes.dead(attempt, error)
 
 
+def may_be_readable(error: BaseException) -> bool:
+    """Whether a message that could not be read may be read by another worker, or later."""
+    hopeful = (TaskNotFound, UnknownType, UnsupportedVersion, SignatureError)
+    return isinstance(error, hopeful) or not isinstance(error, SerializationError)
+
+
 def _as_failure(attempt: Attempt, error: BaseException) -> BaseException:
     """The error of a task that raised `error`; one that was cancelled is not any more."""
+    if isinstance(error, GeneratorExit):  # as Python does with a StopIteration
+        return RuntimeError(f"the task raised {error!r}")
     if not isinstance(error, asyncio.CancelledError):
         return error
     while attempt.task is not None and attempt.task.cancelling():

@@ -7,7 +7,6 @@ from asynctasq.core.attempt import UNREADABLE, Attempt, Stop
 from asynctasq.core.error_text import for_people, note, one_line
 from asynctasq.core.retry import NOT_KNOWN_YET
 from asynctasq.drivers.base_driver import Delivery, Outcome, Settlement
-from asynctasq.errors import WorkerDied
 from asynctasq.events import records
 from asynctasq.events.stream import EventStream
 
@@ -116,14 +115,6 @@ class Outcomes:
                     **more,  # pyright: ignore[reportCallIssue] - each record has its own
                 )
             )
-
-
-def workers_died(attempt: int, max_attempts: int) -> WorkerDied:
-    """The error of a message whose attempts are used up without an outcome."""
-    return WorkerDied(
-        f"delivered {attempt} times, allowed are {max_attempts} attempts: its workers died, "
-        "or lost their leases, while it ran"
-    )
 
 
 def fields(attempt: Attempt) -> dict[str, object]:

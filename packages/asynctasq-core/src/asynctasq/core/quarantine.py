@@ -18,12 +18,12 @@ from asynctasq.core.quarantine_child import (
     Suspect,
     Unreadable,
     examine,
-    workers_died,
 )
+from asynctasq.core.retry import workers_died
 from asynctasq.errors import TaskError, TaskTimeout, WorkerDied
 from asynctasq.tasks.registry import TaskRegistry, registry
 
-__all__ = ["Kind", "Quarantine", "Stage", "Started", "Suspect", "Verdict", "workers_died"]
+__all__ = ["Kind", "Quarantine", "Stage", "Started", "Suspect", "Verdict"]
 
 logger = logging.getLogger("asynctasq.worker")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from asynctasq.core.failure import Failure
 from asynctasq.core.process_child import Host, find, traced
-from asynctasq.core.retry import attempts_for
+from asynctasq.core.retry import attempts_for, workers_died
 from asynctasq.core.tracing import Headers
-from asynctasq.errors import TaskCancelled, WorkerDied
+from asynctasq.errors import TaskCancelled
 from asynctasq.tasks.class_task import BaseTask
 from asynctasq.tasks.context import TaskContext, running_task
 from asynctasq.tasks.definition import Runnable, TaskDefinition
@@ -22,6 +22,8 @@ class Suspect:
     """A message whose attempt before ended without an outcome, and its delivery.
 
     Attributes:
+        grace: deliveries beyond the allowed attempts at which it may run once, as it may never have
+            begun; but not where one attempt is allowed.
         trace: leads to the span it is a part of; where it is empty, the message's own is taken.
     """
 
@@ -30,6 +32,7 @@ class Suspect:
     queue: str
     attempt: int
     worker_id: str
+    grace: int = 0
     trace: Headers = field(default_factory=dict[str, object])
 
 
@@ -90,14 +93,6 @@ class Unreadable:
     failure: Failure
 
 
-def workers_died(attempt: int, max_attempts: int) -> WorkerDied:
-    """The error of a message that has had more attempts than it may have."""
-    return WorkerDied(
-        f"delivered {attempt} times, allowed are {max_attempts} "
-        "attempts: its workers died, or lost their leases, while it ran"
-    )
-
-
 def examine(host: Host, question: Question) -> Found | Unreadable | Failure | None:
     """Read a suspect; run it at its last attempt, or give it up after that.
 
@@ -149,8 +144,9 @@ class _Case:
         )
 
     def _step(self, max_attempts: int) -> Step:
-        attempt = self._question.suspect.attempt
-        if self._question.error is not None or attempt > max_attempts:
+        suspect = self._question.suspect
+        attempt, grace = suspect.attempt, suspect.grace if max_attempts > 1 else 0
+        if self._question.error is not None or attempt > max_attempts + grace:
             return Step.GIVE_UP
         return Step.LEAVE if attempt < max_attempts else Step.RUN
 

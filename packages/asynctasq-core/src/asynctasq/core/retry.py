@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 from asynctasq.config import Config
+from asynctasq.errors import WorkerDied
 from asynctasq.serialization.envelope import Envelope
 from asynctasq.tasks.options import Exceptions, TaskOptions
 
@@ -41,6 +42,14 @@ class RetryPolicy:
 #: For messages this worker cannot read yet, as in the middle of a deployment: about ten minutes
 #: in all, during which a newer worker may take them.
 NOT_KNOWN_YET = RetryPolicy(max_attempts=10, delay=5.0, max_delay=300.0)
+
+
+def workers_died(attempt: int, max_attempts: int) -> WorkerDied:
+    """The error of a message that was delivered more often than it may run."""
+    return WorkerDied(
+        f"delivered {attempt} times, allowed are {max_attempts} attempts: its workers died, "
+        "or lost their leases, while it ran"
+    )
 
 
 def attempts_for(options: TaskOptions, envelope: Envelope, config: Config) -> int:

@@ -4,9 +4,7 @@ import asyncio
 import contextvars
 import inspect
 import logging
-import time
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from asynctasq.core.attempt import Attempt, Call
@@ -36,10 +34,6 @@ class Runners:
 
     async def run(self, attempt: Attempt, call: Call, runnable: Runnable) -> None:
         """Run an attempt to its end."""
-        with _contained():
-            await self._run(attempt, call, runnable)
-
-    async def _run(self, attempt: Attempt, call: Call, runnable: Runnable) -> None:
         if call.definition.mode is Mode.PROCESS:
             await self._in_process(attempt, call)
             return
@@ -54,10 +48,6 @@ class Runners:
 
         It may take as long as the task itself.
         """
-        with _contained():
-            await self._call_hook(call, runnable, error)
-
-    async def _call_hook(self, call: Call, runnable: Runnable, error: BaseException) -> None:
         async with asyncio.timeout(call.timeout):
             if inspect.iscoroutinefunction(runnable.failed) or call.definition.mode is Mode.LOOP:
                 result = runnable.failed(error)
@@ -97,33 +87,9 @@ class Runners:
         await self._pool.run(job, call.timeout, lambda: self._begin(attempt))
 
     def _begin(self, attempt: Attempt) -> None:
-        attempt.begun = True
-        attempt.begun_at = time.perf_counter()
+        attempt.begin()
         if self._on_begin is not None:
             self._on_begin(attempt)
-
-
-@contextmanager
-def _contained() -> Generator[None, None, None]:
-    """Turn a GeneratorExit of the task's own into an error, as Python does with StopIteration.
-
-    Else it looks like that of a coroutine which is closed, as when its loop is gone; that one
-    comes from outside of the asyncio task.
-    """
-    here = asyncio.current_task()
-    try:
-        yield
-    except GeneratorExit as error:
-        if _current_task() is not here:
-            raise
-        raise RuntimeError(f"the task raised {error!r}") from error
-
-
-def _current_task() -> asyncio.Task[object] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # no loop is running
-        return None
 
 
 async def _on_loop(runnable: Runnable, timeout: float | None) -> None:

@@ -8,13 +8,13 @@ if this is its last allowed attempt; otherwise it gets a slot as any other messa
 import logging
 
 from asynctasq.core.attempt import Attempt
-from asynctasq.core.executor import NOT_READABLE_HERE, Executor
+from asynctasq.core.executor import Executor, may_be_readable
 from asynctasq.core.in_flight import InFlight
 from asynctasq.core.outcomes import Outcomes, fields
-from asynctasq.core.quarantine import Quarantine, Started, Suspect, Verdict, VerdictKind
+from asynctasq.core.quarantine import Kind, Quarantine, Started, Suspect, Verdict
 from asynctasq.core.tracing import current_tracing
 from asynctasq.drivers.base_driver import Delivery, Limits, Settlement
-from asynctasq.errors import SerializationError, WorkerDied
+from asynctasq.errors import WorkerDied
 
 logger = logging.getLogger("asynctasq.worker")
 
@@ -76,19 +76,17 @@ class Suspects:
         )
         if attempt.stop is not None:
             return self._outcomes.interrupted(attempt)
-        if verdict.kind is VerdictKind.READABLE:
+        if verdict.kind is Kind.READABLE:
             self._in_flight.acquit(attempt)
             return None
-        if verdict.kind is VerdictKind.DONE:
+        if verdict.kind is Kind.DONE:
             return self._outcomes.done(attempt)
         assert verdict.error is not None
         return self._judge(attempt, verdict, verdict.error)
 
     def _judge(self, attempt: Attempt, verdict: Verdict, error: BaseException) -> Settlement:
-        if verdict.kind is VerdictKind.UNREADABLE:
-            known = isinstance(error, SerializationError | NOT_READABLE_HERE)
-            if known and not isinstance(error, NOT_READABLE_HERE):
-                return self._outcomes.dead(attempt, error)
+        attempt.seen = verdict.started
+        if verdict.kind is Kind.UNREADABLE and may_be_readable(error):
             return self._outcomes.unreadable(attempt, error)
         if attempt.begun:
             self._outcomes.failed(attempt, error)

@@ -1,8 +1,9 @@
 """What a right driver does to its engine on a bad day, each as a memory driver that does it.
 
-The drivers of `asynctasq.testing.faults` break a promise of the seam, and the contract catches them.
-These keep every promise: the network between them and their broker does not, or a library lets an
-error through that nobody translated. An engine that is right runs every task, and keeps count.
+The drivers of `asynctasq.testing.faults` break a promise of the seam, and the contract catches
+them. These keep every promise: the network between them and their broker does not, or a library
+lets an error through that nobody translated. An engine that is right runs every task, and counts
+its attempts.
 """
 
 import asyncio
