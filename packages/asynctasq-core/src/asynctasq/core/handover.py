@@ -29,7 +29,7 @@ class Handover(Generic[T]):
     ) -> None:
         self._make = make
         self._loop = loop
-        self._taken = False
+        self._taken = self._abandoned = False
         self._deadline = time.monotonic() + PATIENCE
         self._future = self._submit()
 
@@ -41,6 +41,7 @@ class Handover(Generic[T]):
                 self._check()
             return self._future.result()
         finally:
+            self._abandoned = True
             self._future.cancel()
 
     async def result(self) -> T:
@@ -52,6 +53,7 @@ class Handover(Generic[T]):
                 self._check()
             return waiter.result()
         finally:
+            self._abandoned = True
             waiter.cancel()
 
     def _submit(self) -> "concurrent.futures.Future[T]":
@@ -63,6 +65,8 @@ class Handover(Generic[T]):
             raise _closed() from None
 
     async def _run(self) -> T:
+        if self._abandoned:  # its cancellation would come after the first step
+            raise asyncio.CancelledError
         self._taken = True
         return await self._make()
 

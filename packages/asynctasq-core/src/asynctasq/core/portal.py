@@ -2,9 +2,11 @@
 
 import asyncio
 import concurrent.futures
+import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from asynctasq.core.handover import Handover
@@ -30,7 +32,7 @@ class Portal:
             raise BrokerUnavailable("dispatch_sync() came after the end of the program")
         started: concurrent.futures.Future[None] = concurrent.futures.Future()
         try:
-            self._loop = asyncio.new_event_loop()
+            self._loop = _new_loop()
             self._thread = threading.Thread(
                 target=self._serve, args=(started,), name="asynctasq-dispatch", daemon=True
             )
@@ -75,3 +77,11 @@ class Portal:
             self._thread.join(timeout=5)
         if not self._thread.is_alive():
             self._loop.close()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """A new event loop; asyncio leaves tracebacks behind if file descriptors run out half-way."""
+    with ExitStack() as sockets:
+        for end in (*socket.socketpair(), *socket.socketpair()):
+            sockets.enter_context(end)
+    return asyncio.new_event_loop()
