@@ -77,7 +77,7 @@ async def await_a_task(kind: str) -> None:
 @again
 async def limit_a_child(kind: str) -> None:
     tasks.ran.append(current_context().attempt)
-    await asyncio.wait_for(child(kind), 30)
+    await asyncio.wait_for(asyncio.create_task(child(kind)), 30)
 
 
 @again
