@@ -75,7 +75,7 @@ class Dispatcher:
         if connection is not None:
             message = self._composer.store_sync(call, connection)
             if self._events:
-                self._tell_from_elsewhere(enqueued(call, message))
+                self._emit(enqueued(call, message))
             return handles([call], [message])[0]
         if _running_loop() is self._loop:
             raise TaskError("dispatch_sync() would block this event loop: await dispatch() instead")
@@ -152,11 +152,11 @@ class Dispatcher:
             return
         for number, (call, message) in enumerate(zip(calls, messages, strict=True), 1):
             if message.id not in but:
-                self._tell_from_elsewhere(enqueued(call, message))
+                self._emit(enqueued(call, message))
             if number % BATCH == 0:  # let emitters follow, before their buffers are full
                 await asyncio.sleep(0)
 
-    def _tell_from_elsewhere(self, event: TaskEnqueued) -> None:
+    def _emit(self, event: TaskEnqueued) -> None:
         if _running_loop() is self._loop:
             self.tell(event)
         else:

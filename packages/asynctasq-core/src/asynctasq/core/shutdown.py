@@ -31,8 +31,8 @@ class Shutdown:
     def on_signals(self) -> Generator[None, None, None]:
         """Request the end on SIGTERM and SIGINT while this is entered.
 
-        All workers of a process share the signals. They arrive as soon as one of these was
-        entered on the main thread.
+        All workers of a process share the signals; the handlers are installed when the first
+        worker enters on the main thread.
         """
         loop = asyncio.get_running_loop()
 

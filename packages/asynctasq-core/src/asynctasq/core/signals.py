@@ -18,9 +18,10 @@ Handler = Callable[[int, FrameType | None], object] | int | None
 class Signals:
     """Passes each signal to every listener, then to the handler that the application had.
 
-    Only the main thread can install handlers: they are there from the first listener that comes on
-    it until the last of all is gone. A handler that others install meanwhile is left alone. What
-    the application's handler raises, as by ``sys.exit``, takes effect after the last listener.
+    Only the main thread can install handlers: it does when the first listener enters there, and
+    restores the previous ones when the last listener of any thread leaves. A handler that other
+    code installs in between stays in place. An exception of the application's handler, such as
+    SystemExit, is raised when the last listener leaves.
     """
 
     def __init__(self) -> None:
@@ -34,7 +35,7 @@ class Signals:
 
     @contextmanager
     def received(self, listener: Listener) -> Generator[None, None, None]:
-        """Call `listener` for each signal while this is entered, on a thread that runs a loop."""
+        """Call `listener` for each signal while this is entered; needs a running loop."""
         self._add(listener)
         try:
             yield
@@ -65,7 +66,7 @@ class Signals:
                 signal.signal(number, self._handle)
 
     def _finish(self) -> None:
-        """Put back what was there, if there are no more listeners."""
+        """Restore the previous handlers, if there are no more listeners."""
         with self._lock:
             if self._listeners:
                 return
@@ -106,7 +107,7 @@ class Signals:
             self._raised = error
 
     def _handle_late(self, number: int, frame: FrameType | None) -> None:
-        """Do what would have happened without this handler, which others put back or call."""
+        """Act as the previous handler: other code restored this one too late, or calls it."""
         if signal.getsignal(number) == self._handle:
             signal.signal(number, self._take_before(number))
             signal.raise_signal(number)
@@ -114,18 +115,18 @@ class Signals:
             before(number, frame)
 
     def before_fork(self) -> None:
-        """Let signals wait: a child that has these handlers would take them for its parent."""
+        """Block the signals: a child must not receive one before it has the previous handlers."""
         if any(signal.getsignal(number) == self._handle for number in NUMBERS):
             self._masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
 
     def after_fork(self) -> None:
-        """Let them come again."""
+        """Unblock the signals."""
         mask = self._masks.__dict__.pop("before", None)
         if mask is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def after_fork_in_child(self) -> None:
-        """Leave the workers to the parent: signals do here what they did before these."""
+        """Restore the previous handlers: the listeners belong to the parent."""
         self._lock = threading.RLock()
         self._listeners, self._raised, self._main_loop = (), None, None
         self._handling.clear()
