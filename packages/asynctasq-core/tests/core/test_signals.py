@@ -1,12 +1,9 @@
 """SIGTERM and SIGINT of a process with one worker, several, and handlers of the application."""
 
 import asyncio
-import multiprocessing
-import os
 import signal
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -16,7 +13,7 @@ import pytest
 import tasks_for_tests as tasks
 from worker_for_tests import NewDriver, wait_until
 
-from asynctasq import Worker, dispatch_many, run, task
+from asynctasq import Worker, dispatch_many, run
 from asynctasq.core.shutdown import Shutdown
 
 pytestmark = [
@@ -281,62 +278,3 @@ def test_a_loop_that_is_closed_keeps_no_signal_from_others() -> None:
     asyncio.run(main())
     abandoned.__exit__(None, None, None)
     assert asked == ["asked"]
-
-
-fork: Any = multiprocessing.get_context("fork") if hasattr(os, "fork") else None
-
-
-@task(max_attempts=1)
-def end_a_child_in_thread(result: str) -> None:
-    end_a_child(result)
-
-
-@task(max_attempts=1)
-async def end_a_child_on_loop(result: str) -> None:
-    end_a_child(result)
-
-
-codes: dict[str, tuple[int | None, float]] = {}
-
-
-def end_a_child(result: str) -> None:
-    child = fork.Process(target=time.sleep, args=(60,))
-    child.start()
-    started = time.monotonic()
-    child.terminate()  # at once: it may not have got as far as its first line
-    child.join(30)
-    codes[result] = (child.exitcode, time.monotonic() - started)
-
-
-@pytest.mark.parametrize("how", [end_a_child_in_thread, end_a_child_on_loop])
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-async def test_a_child_that_a_task_forks_ends_at_sigterm(new_driver: NewDriver, how: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    names = [uuid.uuid4().hex for _ in range(20)]
-    await dispatch_many([how(name) for name in names])
-    await asyncio.wait_for(Worker(new_driver(), burst=True, concurrency=2).start(), 60)
-    assert {codes.pop(name)[0] for name in names} == {-signal.SIGTERM}
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing to fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-async def test_a_forked_child_has_the_handlers_of_before(new_driver: NewDriver) -> None:
-    calls = Calls()
-    signal.signal(signal.SIGTERM, calls)
-    worker = Worker(new_driver())
-    running = started(worker)
-    await until_running(worker)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    child = os.fork()
-    if child == 0:
-        try:
-            is_back = signal.getsignal(signal.SIGTERM) is calls
-            same = signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
-            os._exit(0 if is_back and same else 1)
-        finally:
-            os._exit(2)
-    assert (await asyncio.to_thread(os.waitpid, child, 0))[1] == 0
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
-    signal.raise_signal(signal.SIGTERM)
-    await ended(*running)
-    assert calls.numbers == [signal.SIGTERM]
