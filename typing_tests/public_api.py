@@ -9,6 +9,7 @@ from asynctasq import (
     AsyncTask,
     BaseDriver,
     FunctionTask,
+    SyncTask,
     TaskCall,
     TaskHandle,
     Worker,
@@ -39,6 +40,14 @@ class Charge(AsyncTask[bool]):
         return True
 
 
+@dataclass
+class Store(SyncTask[str]):
+    number: int
+
+    def execute(self) -> str:
+        return ""
+
+
 def a_call_is_typed_as_its_function() -> None:
     assert_type(send(to="a"), TaskCall[int])
     assert_type(report(2026), TaskCall[str])
@@ -60,6 +69,25 @@ async def dispatch_gives_handles() -> None:
     assert_type(report(1).dispatch_sync(), TaskHandle)
     assert_type(await Charge(order=1).dispatch(), TaskHandle)
     assert_type(await dispatch_many([send(to="a"), report(1)]), list[TaskHandle])
+    assert_type(await dispatch_many([Charge(order=1), Store(1)]), list[TaskHandle])
+    assert_type(await dispatch_many([Charge(order=1), send(to="a")]), list[TaskHandle])
+    assert_type(await dispatch_many(Charge(order=n) for n in range(3)), list[TaskHandle])
+    await dispatch_many([send])  # pyright: ignore[reportArgumentType]
+    await dispatch_many([Charge])  # pyright: ignore[reportArgumentType]
+
+
+async def class_tasks_share_a_transaction(connection: object) -> None:
+    assert_type(await Charge(order=1).dispatch(connection=connection), TaskHandle)
+    assert_type(Store(1).dispatch_sync(connection=connection), TaskHandle)
+    assert_type(await dispatch_many([Charge(1)], connection=connection), list[TaskHandle])
+    await Charge(order=1).dispatch(connection)  # pyright: ignore[reportCallIssue]
+
+
+def exceptions_are_one_class_or_several() -> None:
+    task(retry_on=ValueError, give_up_on=[KeyError, OSError])
+    task(retry_on={ValueError}, give_up_on=(KeyError,))
+    task(retry_on="ValueError")  # pyright: ignore[reportArgumentType]
+    task(retry_on=[ValueError()])  # pyright: ignore[reportArgumentType]
 
 
 class Pager:

@@ -7,18 +7,22 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asynctasq import (
+    AsyncTask,
     BaseDriver,
     BrokerRejected,
     BrokerUnavailable,
     Config,
+    ConfigError,
     EnqueueFailed,
     Message,
+    SyncTask,
     TaskError,
     close,
     dispatch_many,
@@ -291,3 +295,41 @@ async def test_a_call_without_options_goes_to_the_default_queue(
 
     assert (await plain().dispatch()).queue == config.default_queue == "default"
     assert (await plain().on_queue("else").dispatch()).queue == "else"
+
+
+@dataclass
+class ClassWork(AsyncTask[None]):
+    number: int
+    queue = "own"
+
+
+@dataclass
+class SyncClassWork(SyncTask[None]):
+    number: int
+    queue = "own"
+
+
+async def test_many_calls_may_be_instances_of_class_tasks(new_driver: NewDriver) -> None:
+    calls = [ClassWork(1), work(2), SyncClassWork(3), ClassWork(4).delay(0).on_queue("own")]
+    handles = await dispatch_many(calls)
+    assert [handle.name.rpartition(":")[2] for handle in handles] == [
+        "ClassWork",
+        "dispatch-test",
+        "SyncClassWork",
+        "ClassWork",
+    ]
+    assert [message.id for message in await stored(new_driver)] == [one.id for one in handles]
+
+
+async def test_many_calls_may_come_from_a_generator(new_driver: NewDriver) -> None:
+    handles = await dispatch_many(work(n) for n in range(5))
+    assert [message.id for message in await stored(new_driver)] == [one.id for one in handles]
+
+
+@pytest.mark.parametrize("bad", [work, work.function, ClassWork, "work", None, {}])
+async def test_what_is_no_call_is_refused_and_nothing_stored(
+    new_driver: NewDriver, bad: Any
+) -> None:
+    with pytest.raises(ConfigError, match="only calls can be dispatched, such as"):
+        await dispatch_many([work(1), bad])
+    assert await stored(new_driver) == []

@@ -4,12 +4,22 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asynctasq import BaseDriver, BrokerRejected, DriverFactory, dispatch_many, init, task
+from asynctasq import (
+    AsyncTask,
+    BaseDriver,
+    BrokerRejected,
+    DriverFactory,
+    SyncTask,
+    dispatch_many,
+    init,
+    task,
+)
 from asynctasq.drivers import State
 
 pytestmark = pytest.mark.anyio
@@ -17,6 +27,19 @@ pytestmark = pytest.mark.anyio
 
 @task(name="in-transaction")
 async def work(number: int) -> None: ...
+
+
+@dataclass
+class Work(AsyncTask[None]):
+    number: int
+
+
+@dataclass
+class SyncWork(SyncTask[None]):
+    number: int
+
+
+CLASSES = pytest.mark.parametrize("kind", [Work, SyncWork])
 
 
 @pytest.fixture
@@ -127,3 +150,17 @@ async def test_a_driver_without_transactions_says_so() -> None:
         await work(1).dispatch(connection=object())
     with pytest.raises(BrokerRejected, match=refusal):
         work(1).dispatch_sync(connection=object())
+
+
+@CLASSES
+@pytest.mark.parametrize("commit", [True, False])
+async def test_class_tasks_share_the_transaction(
+    driver: Any, connection: sqlite3.Connection, kind: Any, commit: bool
+) -> None:
+    connection.execute("INSERT INTO orders VALUES (1)")
+    handles = [await kind(1).dispatch(connection=connection)]
+    handles += [kind(2).dispatch_sync(connection=connection)]
+    handles += await dispatch_many([kind(3), work(4)], connection=connection)
+    assert await ready(driver) == []
+    connection.commit() if commit else connection.rollback()
+    assert await ready(driver) == [handle.id for handle in handles if commit]

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
+from asynctasq.core import group_commit
 from asynctasq.core.group_commit import GroupCommit
 
 pytestmark = pytest.mark.anyio
@@ -84,3 +86,93 @@ async def test_a_stop_drops_what_waits() -> None:
     group.add(3)
     await group.flush()
     assert log.batches == [[3]]
+
+
+class Failing(Log):
+    """Raises errors, one after the other, before it takes a batch."""
+
+    def __init__(self, *errors: BaseException) -> None:
+        super().__init__()
+        self.errors = list(errors)
+        self.open.set()
+
+    async def commit(self, items: Sequence[int]) -> None:
+        await asyncio.sleep(0)
+        if self.errors:
+            raise self.errors.pop(0)
+        await super().commit(items)
+
+
+@pytest.mark.parametrize("error", [AttributeError("a bug"), asyncio.CancelledError("its own")])
+async def test_a_commit_that_raises_keeps_its_batch(
+    caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    log = Failing(error, OSError("another"))
+    group = GroupCommit(log.commit, limit=2)
+    for number in range(3):
+        group.add(number)
+    async with asyncio.timeout(10):
+        await group.flush()
+    assert log.batches == [[0, 1], [2]]
+    (logged,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert logged.exc_info
+    assert logged.exc_info[1] is error
+    group.add(3)
+    await group.flush()
+    assert log.batches[-1] == [3]
+
+
+def test_a_commit_that_ends_the_program_keeps_its_batch() -> None:
+    """KeyboardInterrupt comes wherever the program is; what cleans up after it still commits."""
+    log = Failing(KeyboardInterrupt())
+
+    async def main() -> None:
+        group = GroupCommit(log.commit, limit=2)
+        group.add(1)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await group.flush()
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+    assert log.batches == [[1]]
+
+
+async def test_a_stop_returns_what_it_drops() -> None:
+    log = Log()
+    group = GroupCommit(log.commit, limit=2)
+    for number in range(5):
+        group.add(number)
+    assert await group.stop() == [0, 1, 2, 3, 4]  # before the first step
+    for number in range(5):
+        group.add(number)
+    await asyncio.sleep(0)
+    assert await group.stop() == [0, 1, 2, 3, 4]
+    log.open.set()
+    group.add(5)
+    await group.flush()
+    assert log.batches == [[5]]
+
+
+async def test_a_call_that_ignores_its_cancellation_holds_up_no_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(group_commit, "CANCEL_LIMIT", 0.05)
+    gate, committed = asyncio.Event(), list[int]()
+
+    async def commit(items: Sequence[int]) -> None:
+        while not gate.is_set():
+            with suppress(asyncio.CancelledError):
+                await gate.wait()
+        committed.extend(items)
+
+    group = GroupCommit(commit, limit=1)
+    group.add(1)
+    group.add(2)
+    await asyncio.sleep(0)
+    assert await group.stop() == [1, 2]
+    group.add(3)  # one call at a time, still
+    gate.set()
+    await group.flush()
+    assert committed == [1, 3]

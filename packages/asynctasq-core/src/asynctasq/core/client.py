@@ -4,14 +4,16 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from asynctasq.config import Config
 from asynctasq.core.composer import Composer, enqueued, handles
 from asynctasq.core.dispatcher import Dispatcher
 from asynctasq.core.driver_factory import DriverFactory
+from asynctasq.core.portal import Portal
 from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.errors import ConfigError
 from asynctasq.events.records import TaskEnqueued
@@ -21,6 +23,7 @@ from asynctasq.serialization.msgpack import MsgpackSerializer
 from asynctasq.serialization.serializer import BaseSerializer
 from asynctasq.serialization.signing import Signer
 from asynctasq.tasks.call import TaskCall, TaskHandle, current_dispatcher, set_default_dispatcher
+from asynctasq.tasks.class_task import BaseTask, as_call
 
 Loop = asyncio.AbstractEventLoop
 
@@ -92,9 +95,9 @@ class Client:
             codec = codec_of(self.config, self._serializer)
             message = Composer(self.make_driver(), codec, self.config).store_sync(call, connection)
             if self._emitters:
-                self._open_portal().tell(self, enqueued(call, message))
+                self._open_portal().run(partial(self.tell, enqueued(call, message)))
             return handles([call], [message])[0]
-        return self._open_portal().run(self, call)
+        return self._open_portal().run(partial(self.dispatch, call))
 
     async def tell(self, event: TaskEnqueued) -> None:
         """Tell those who listen."""
@@ -109,7 +112,7 @@ class Client:
     def end_thread(self) -> None:
         """End the thread behind `dispatch_sync`, if there is one."""
         if self._portal is not None:
-            self._portal.close(self)
+            self._portal.close(self.close)
             self._portal = None
 
     def forget_threads(self) -> None:
@@ -119,7 +122,7 @@ class Client:
         self._portal = None
         self._lock = threading.Lock()
 
-    def _open_portal(self) -> "Portal":
+    def _open_portal(self) -> Portal:
         with self._lock:
             if self._portal is None:
                 self._portal = Portal()
@@ -149,33 +152,6 @@ class Client:
         finally:
             del self._closers[loop]  # it knows its loop, so it would keep it alive
             await self.close()
-
-
-class Portal:
-    """A thread with an event loop, for calls from synchronous code."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="asynctasq-dispatch", daemon=True
-        )
-        self._thread.start()
-
-    def run(self, client: Client, call: TaskCall[object]) -> TaskHandle:
-        """Dispatch `call` on this thread's loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(client.dispatch(call), self._loop).result()
-
-    def tell(self, client: Client, event: TaskEnqueued) -> None:
-        """Tell those who listen, from this thread's loop."""
-        asyncio.run_coroutine_threadsafe(client.tell(event), self._loop).result()
-
-    def close(self, client: Client) -> None:
-        """Disconnect, and end the thread."""
-        asyncio.run_coroutine_threadsafe(client.close(), self._loop).result(timeout=5)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
-        if not self._thread.is_alive():
-            self._loop.close()
 
 
 def codec_of(config: Config, serializer: BaseSerializer) -> EnvelopeCodec:
@@ -222,19 +198,22 @@ def init(
 
 
 async def dispatch_many(
-    calls: Sequence[TaskCall[object]], *, connection: object | None = None
+    calls: Iterable[TaskCall[object] | BaseTask[Any]], *, connection: object | None = None
 ) -> list[TaskHandle]:
     """Store many calls in one round trip, and return their handles in the same order.
 
     Args:
+        calls: calls of functions, and instances of class tasks.
         connection: as for `TaskCall.dispatch`.
 
     Raises:
+        ConfigError: something is neither; nothing was stored.
         EnqueueFailed: only a part was stored; names both parts.
         SerializationError, BrokerUnavailable, BrokerRejected: as for `TaskCall.dispatch`;
             nothing was stored.
     """
-    return await current_dispatcher().dispatch_many(calls, connection=connection)
+    ready = [as_call(item) for item in calls]
+    return await current_dispatcher().dispatch_many(ready, connection=connection)
 
 
 async def close() -> None:

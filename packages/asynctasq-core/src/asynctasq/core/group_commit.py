@@ -1,11 +1,19 @@
 """Group commit: while one call is under way, the next batch collects. There is no timer."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from asynctasq.core.backoff import Backoff
+
+logger = logging.getLogger("asynctasq.worker")
+
 Item = TypeVar("Item")
+
+#: Seconds that a call under way may take to notice that it was cancelled.
+CANCEL_LIMIT = 2.0
 
 
 class GroupCommit(Generic[Item]):
@@ -16,7 +24,8 @@ class GroupCommit(Generic[Item]):
     else is committed once more.
 
     Args:
-        commit: takes one batch; it must not raise.
+        commit: takes one batch. An exception is a bug of it: it is logged, and the same batch is
+            committed again, after a back-off.
         limit: most items of one batch.
     """
 
@@ -24,8 +33,10 @@ class GroupCommit(Generic[Item]):
         self._commit = commit
         self._limit = limit
         self._pending: deque[Item] = deque()
+        self._batch: Sequence[Item] = ()
         self._runner: asyncio.Task[None] | None = None
         self._stopping = False
+        self._backoff = Backoff()
 
     def __len__(self) -> int:
         """How many items wait for their turn."""
@@ -44,30 +55,58 @@ class GroupCommit(Generic[Item]):
                 self._start()
             await asyncio.wait([self._runner])
 
-    async def stop(self) -> None:
-        """Drop what waits and cancel the call under way."""
-        self._stopping = True
-        if self._runner is not None:
-            self._runner.cancel()
-            await asyncio.wait([self._runner])
-        self._runner = None
+    async def stop(self) -> Sequence[Item]:
+        """Cancel the call under way, drop what is not committed, and return that."""
+        self._stopping, runner = True, self._runner
+        if runner is not None:
+            runner.cancel()
+            await asyncio.wait([runner], timeout=CANCEL_LIMIT)
+            if runner.done():  # which it does not note itself before its first step
+                self._runner = None
+        dropped = [*self._batch, *self._pending]
+        self._batch = ()
         self._pending.clear()
         self._stopping = False
+        return dropped
 
     def _start(self) -> None:
         self._runner = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        batch: list[Item] = []
         try:
             while self._pending:
                 count = min(len(self._pending), self._limit)
-                batch = [self._pending.popleft() for _ in range(count)]
-                await self._commit(batch)
-        except asyncio.CancelledError:
-            self._pending.extendleft(reversed(batch))
+                self._batch = [self._pending.popleft() for _ in range(count)]
+                await self._commit_batch()
+                self._batch = ()
+        except GeneratorExit:  # its loop is gone
+            self._stopping = True
             raise
         finally:
+            self._pending.extendleft(reversed(self._batch))  # if it was interrupted
+            self._batch = ()
             self._runner = None
             if self._pending and not self._stopping:
                 self._start()
+
+    async def _commit_batch(self) -> None:
+        while True:
+            try:
+                await self._commit(self._batch)
+            except (Exception, asyncio.CancelledError) as error:  # a bug must not cost the batch
+                if was_cancelled(error):
+                    raise
+                if not self._backoff:
+                    logger.error("a batch failed, and is tried again", exc_info=error)
+                await asyncio.sleep(self._backoff.next())
+            else:
+                return self._backoff.reset()
+
+
+def was_cancelled(error: BaseException) -> bool:
+    """Whether `error` ends the running task because it was cancelled from outside.
+
+    Anything may raise CancelledError by itself; who cancels a task is counted.
+    """
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)

@@ -15,6 +15,8 @@ logger = logging.getLogger("asynctasq.worker")
 
 #: Heartbeats that may be missed before a worker is forgotten.
 PATIENCE = 3
+#: Seconds that signing off may take: the registry forgets by itself, only later.
+SIGN_OFF_LIMIT = 1.0
 
 
 class Heartbeat:
@@ -33,6 +35,7 @@ class Heartbeat:
         self._interval = interval
         self._info = info
         self._task: asyncio.Task[None] | None = None
+        self._reported: set[type[Exception]] = set()
 
     async def start(self) -> None:
         """Say that the worker is there, and begin to beat."""
@@ -44,19 +47,19 @@ class Heartbeat:
         """Say that the worker is gone."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=SIGN_OFF_LIMIT)
         self._emit(WorkerOffline)
         if self._registry is not None:
-            try:
-                await self._registry.forget(self._info().id)
-            except BrokerError as error:  # it forgets by itself, only later
-                logger.debug("not signed off: %s", error)
+            await self._sign_off(self._registry)
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._interval)
-            await self._register()
-            self._emit(WorkerHeartbeat)
+            try:
+                await self._register()
+                self._emit(WorkerHeartbeat)
+            except Exception as error:  # noqa: BLE001 - a driver's bug must not make a living worker look dead
+                self._report(error)
 
     async def _register(self) -> None:
         if self._registry is None:
@@ -65,6 +68,21 @@ class Heartbeat:
             await self._registry.heartbeat(self._info(), ttl=PATIENCE * self._interval)
         except BrokerError as error:  # tasks are what matters; the fetcher reports an outage
             logger.debug("no heartbeat: %s", error)
+
+    async def _sign_off(self, registry: Workers) -> None:
+        try:
+            async with asyncio.timeout(SIGN_OFF_LIMIT):
+                await registry.forget(self._info().id)
+        except (BrokerError, TimeoutError) as error:  # it forgets by itself, only later
+            logger.debug("not signed off: %s", error)
+        except Exception as error:  # noqa: BLE001 - a driver's bug must not keep the worker from ending in order
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        """Log an error that a driver should not raise; each kind once."""
+        if type(error) not in self._reported:
+            self._reported.add(type(error))
+            logger.error("the heartbeat failed, and goes on", exc_info=error)
 
     def _emit(self, record: type[WorkerEvent]) -> None:
         self._events.emit(lambda: record(time=time.time(), info=self._info()))

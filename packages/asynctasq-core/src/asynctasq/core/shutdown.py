@@ -3,14 +3,12 @@
 import asyncio
 import logging
 import signal
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from types import FrameType
+
+from asynctasq.core.signals import signals
 
 logger = logging.getLogger("asynctasq.worker")
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Shutdown:
@@ -31,27 +29,15 @@ class Shutdown:
 
     @contextmanager
     def on_signals(self) -> Generator[None, None, None]:
-        """Let SIGTERM and SIGINT ask, while this is entered on the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
+        """Request the end on SIGTERM and SIGINT while this is entered.
+
+        All workers of a process share the signals; the handlers are installed when the first
+        worker enters on the main thread.
+        """
         loop = asyncio.get_running_loop()
-        before = {number: signal.getsignal(number) for number in SIGNALS}
-        for number in SIGNALS:
-            self._listen(loop, number)
-        try:
+
+        def ask(number: signal.Signals) -> None:  # it may interrupt the loop anywhere
+            loop.call_soon_threadsafe(self.request, number.name)
+
+        with signals.received(ask):
             yield
-        finally:
-            for number, handler in before.items():
-                # None: it was not installed from Python, so Python cannot put it back
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-    def _listen(self, loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
-        def ask() -> None:
-            self.request(number.name)
-
-        def handle(_number: int, _frame: FrameType | None) -> None:
-            loop.call_soon_threadsafe(ask)  # it may have interrupted the loop anywhere
-
-        # unlike the loop's add_signal_handler, this works on Windows, and can be undone
-        signal.signal(number, handle)

@@ -28,6 +28,7 @@ from asynctasq.events.stream import EventEmitter
 from asynctasq.serialization.serializer import BaseSerializer
 from asynctasq.tasks.options import check_count, check_number, check_queue
 from asynctasq.tasks.registry import TaskRegistry, registry
+from asynctasq.utils.loop import survives_exits_of_tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,8 @@ class Worker:
         try:
             await self._driver.connect()
             # the signals are ours until the last outcome is settled
-            with run.shutdown.on_signals() if self._handle_signals else nullcontext():
+            signals = run.shutdown.on_signals() if self._handle_signals else nullcontext()
+            with survives_exits_of_tasks(), signals:
                 async with Engine(self._driver, self._plan, run.vitals) as engine:
                     run.engine = engine
                     try:

@@ -106,13 +106,13 @@ class BaseTask(Generic[R]):
             """Let an attempt take at most so many seconds."""
             return self.call().timeout(seconds)
 
-    async def dispatch(self) -> TaskHandle:
+    async def dispatch(self, *, connection: object | None = None) -> TaskHandle:
         """Store the call; see `TaskCall.dispatch`."""
-        return await self.call().dispatch()
+        return await self.call().dispatch(connection=connection)
 
-    def dispatch_sync(self) -> TaskHandle:
+    def dispatch_sync(self, *, connection: object | None = None) -> TaskHandle:
         """Store the call from synchronous code; see `TaskCall.dispatch_sync`."""
-        return self.call().dispatch_sync()
+        return self.call().dispatch_sync(connection=connection)
 
     def call(self) -> TaskCall[R]:
         """This instance as a call."""
@@ -123,6 +123,15 @@ class BaseTask(Generic[R]):
         args, kwargs = self._given
         self.definition.parameters.check(args, kwargs)
         return TaskCall(self.definition, args, kwargs)
+
+
+def as_call(item: TaskCall[R] | BaseTask[R]) -> TaskCall[R]:
+    """A call, also when it is an instance of a class task; raises `ConfigError` for all else."""
+    if isinstance(item, BaseTask):
+        return item.call()
+    if isinstance(item, TaskCall):  # pyright: ignore[reportUnnecessaryIsInstance] - not everybody checks types
+        return item
+    raise ConfigError(f"only calls can be dispatched, such as send(to='a'), not {item!r}")
 
 
 def _free_fields(cls: type[BaseTask[Any]]) -> None:

@@ -10,7 +10,7 @@ from asynctasq.tasks.arguments import Parameters
 from asynctasq.tasks.call import TaskCall
 from asynctasq.tasks.definition import Mode, TaskDefinition
 from asynctasq.tasks.naming import as_aliases, task_name
-from asynctasq.tasks.options import Exceptions, RetryStrategy, TaskOptions
+from asynctasq.tasks.options import ExceptionTypes, RetryStrategy, TaskOptions
 from asynctasq.tasks.registry import registry
 
 P = ParamSpec("P")
@@ -112,8 +112,8 @@ def task(
     retry_delay: float | None = None,
     retry_strategy: RetryStrategy | None = None,
     retry_max_delay: float = 3600.0,
-    retry_on: Exceptions = (Exception,),
-    give_up_on: Exceptions = (),
+    retry_on: ExceptionTypes = (Exception,),
+    give_up_on: ExceptionTypes = (),
     timeout: float | None = None,
     process: bool = False,
     aliases: tuple[str, ...] = (),

@@ -1,13 +1,17 @@
 """How a task is to be treated, as its author or its caller wishes."""
 
 import math
+import types
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Union, cast, get_args, get_origin
 
 from asynctasq.errors import ConfigError
 
 RetryStrategy = Literal["fixed", "exponential"]
 Exceptions = tuple[type[BaseException], ...]
+#: What authors may give for these: one class, or several.
+ExceptionTypes = type[BaseException] | Iterable[type[BaseException]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +25,8 @@ class TaskOptions:
         retry_strategy: "fixed" waits `retry_delay` each time; "exponential" doubles it for each
             attempt and takes a random part of that ("full jitter").
         retry_max_delay: no wait is longer, in seconds.
-        retry_on: only these exceptions are retried.
-        give_up_on: these are not retried.
+        retry_on: only these exceptions are retried; one class, or any iterable of classes.
+        give_up_on: these are not retried; likewise.
         timeout: seconds one attempt may take.
     """
 
@@ -41,6 +45,8 @@ class TaskOptions:
         check_number("retry_delay", self.retry_delay, at_least=0)
         check_number("retry_max_delay", self.retry_max_delay, at_least=0)
         check_number("timeout", self.timeout, above=0)
+        for name in ("retry_on", "give_up_on"):  # a frozen dataclass converts its values like this
+            object.__setattr__(self, name, as_exceptions(name, getattr(self, name)))
         if self.retry_strategy not in (None, *get_args(RetryStrategy)):
             raise ConfigError(
                 f"retry_strategy must be 'fixed' or 'exponential', not {self.retry_strategy!r}"
@@ -65,6 +71,30 @@ class CallOptions:
         check_number("retry_after", self.retry_delay, at_least=0)
         check_number("timeout", self.timeout, above=0)
         check_text("a correlation id", self.correlation_id)
+
+
+def as_exceptions(name: str, value: object) -> Exceptions:
+    """The exception classes that `value` holds; raise `ConfigError` for anything else."""
+    try:
+        return tuple(_exceptions(value))
+    except (TypeError, RecursionError):  # not iterable, or iterable for ever
+        raise ConfigError(
+            f"{name} must be an exception class or several, as in {name}=(ValueError, OSError), "
+            f"not {value!r}"
+        ) from None
+
+
+def _exceptions(value: object) -> Iterator[type[BaseException]]:
+    """Flatten what `isinstance` takes, tuples in tuples and unions, and other iterables."""
+    if isinstance(value, type) and issubclass(value, BaseException):
+        yield value
+    elif get_origin(value) in (Union, types.UnionType):
+        yield from _exceptions(get_args(value))
+    elif isinstance(value, (str, bytes)):  # iterables, too, of themselves without an end
+        raise TypeError
+    else:
+        for item in cast("Iterable[object]", value):
+            yield from _exceptions(item)
 
 
 def check_queue(name: object) -> None:
