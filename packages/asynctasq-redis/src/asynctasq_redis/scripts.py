@@ -20,18 +20,23 @@ Command = Sequence[Argument]
 class CanRun(Protocol):
     """Whatever runs commands in one round trip, with an error in the place of a reply."""
 
-    async def run(self, commands: Sequence[Command]) -> list[object]:
-        """The replies, in order."""
+    async def run(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[object]:
+        """The replies, in order; see `Call.repeatable`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the script called `name`."""
+    """One call of the script called `name`.
+
+    Attributes:
+        repeatable: it may be carried out again after an error, though it may have been already.
+    """
 
     name: str
     keys: Sequence[str]
     arguments: Sequence[Argument] = ()
+    repeatable: bool = True
 
     def by_hash(self) -> Command:
         """The command for a server that knows the script."""
@@ -47,6 +52,7 @@ class Plain:
     """A command beside calls of scripts."""
 
     command: Command
+    repeatable: bool = True
 
     def by_hash(self) -> Command:
         """The command."""
@@ -61,10 +67,12 @@ async def replies_of(server: CanRun, calls: Sequence[Call | Plain]) -> list[obje
     """The reply of each call, or its error in its place; no round trip for no call."""
     if not calls:
         return []
-    replies = await server.run([call.by_hash() for call in calls])
+    repeatable = all(call.repeatable for call in calls)
+    replies = await server.run([call.by_hash() for call in calls], repeatable=repeatable)
     unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:
-        again = await server.run([calls[i].in_full() for i in unknown])
+        full = [calls[i].in_full() for i in unknown]
+        again = await server.run(full, repeatable=repeatable)
         for i, reply in zip(unknown, again, strict=True):
             replies[i] = reply
     return replies

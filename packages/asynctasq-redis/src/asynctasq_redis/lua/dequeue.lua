@@ -3,7 +3,8 @@
 -- ARGV: limit, lease in microseconds, token of this call,
 --       '1' if the caller waits when this finds nothing, '1' if it comes from waiting
 -- Returns microseconds until the next message is due (-1: none will be), then for each queue
--- a list of ids, a list of their receipts and a list of their stamped bodies.
+-- a list of ids, a list of their receipts and a list of their stamped bodies. If a queue fails and
+-- others give something, its position (from 1) and its error follow.
 local room, lease, token = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local waits, woken = ARGV[4] == '1', ARGV[5] == '1'
 local time = redis.call('TIME')
@@ -36,7 +37,7 @@ local function is_gone(gone, id)
 end
 
 local function pop_ready(ready, gone, ids, limit)
-  local check = redis.call('EXISTS', gone) == 1
+  local check = redis.call('HLEN', gone) > 0
   for _ = 1, ROUNDS do
     local entries = redis.call('LPOP', ready, limit - #ids)
     if not entries then return end
@@ -57,7 +58,9 @@ local function hold(ids, held, bodies, meta)
     if stored[i] then
       local receipt = first
       if known[i] then
-        receipt = string.format('%d:', string.match(known[i], '^%d+') + 1) .. token
+        -- Only `@` stands for an outcome of the attempt before.
+        local attempt, mark = string.match(known[i], '^(%d+)(.)')
+        receipt = string.format('%d', attempt + 1) .. (mark == '@' and ':' or '!') .. token
       end
       local k = #taken + 1
       taken[k], receipts[k], contents[k] = id, receipt, stored[i]
@@ -72,14 +75,23 @@ local function hold(ids, held, bodies, meta)
   return taken, receipts, contents
 end
 
+-- A key of another type is an error here, before anything has moved.
+local function check_types(ready, gone, bodies, meta, wake)
+  redis.call('LLEN', ready)
+  redis.call('ZCARD', wake)
+  for _, key in ipairs({gone, bodies, meta}) do redis.call('HLEN', key) end
+end
+
 local limit, queues = room, {}
 local reply, soonest = {-1}, nil
-for base = 0, #KEYS - 1, 8 do
+
+local function take(base)
   local paused = redis.call('EXISTS', KEYS[base + 8]) == 1
   local ready, delayed, held = KEYS[base + 1], KEYS[base + 2], KEYS[base + 3]
   local bodies, meta, gone, wake = KEYS[base + 4], KEYS[base + 5], KEYS[base + 6], KEYS[base + 7]
   local ids, taken, receipts, contents = {}, {}, {}, {}
   local next_due, next_free = first_due(delayed), first_due(held)
+  check_types(ready, gone, bodies, meta, wake)
 
   if room > 0 and not paused then
     if next_free and next_free <= now then
@@ -106,8 +118,20 @@ for base = 0, #KEYS - 1, 8 do
     if next_due then soonest = math.min(soonest or next_due, next_due) end
     if next_free then soonest = math.min(soonest or next_free, next_free) end
   end
+  return taken, receipts, contents
+end
+
+local failed, failure
+for base = 0, #KEYS - 1, 8 do
+  local done, taken, receipts, contents = pcall(take, base)
+  if not done then
+    failed = failed or base / 8 + 1
+    failure = failure or (type(taken) == 'table' and taken.err) or tostring(taken)
+    taken, receipts, contents = {}, {}, {}
+  end
   reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = taken, receipts, contents
 end
+if failure and room == limit then return redis.error_reply(failure) end
 
 -- Whoever rests after this call knows the next due time; whoever does not leaves it to another.
 local rests = waits and room == limit
@@ -123,4 +147,5 @@ for _, queue in ipairs(queues) do
 end
 
 if soonest then reply[1] = math.max(0, soonest - now) end
+if failure then reply[#reply + 1], reply[#reply + 2] = failed, failure end
 return reply
