@@ -6,10 +6,12 @@ from typing import cast
 
 from asynctasq.drivers import QueueStats, State, StoredMessage
 from asynctasq.errors import BrokerError, BrokerRejected
-from asynctasq_redis.messages import STAMP, chunks
+from asynctasq_redis.messages import CHUNK, STAMP, chunks
 from asynctasq_redis.scripts import Argument, Call, Plain
 from asynctasq_redis.session import Session
 
+#: Most queues that are counted in one exchange.
+QUEUES_AT_ONCE = CHUNK
 #: Most messages one call of the purge script removes.
 PURGED_AT_ONCE = 1000
 
