@@ -20,14 +20,14 @@ def exchanges(driver: RedisDriver, *, fail_at: int | None = None, applied: bool 
     rows: list[int] = []
     run: Run = driver.session.connections.run
 
-    async def spy(commands: Sequence[Command], **options: bool) -> list[object]:
+    async def spy(commands: Sequence[Command]) -> list[object]:
         if not stores(commands[0]):
-            return await run(commands, **options)
+            return await run(commands)
         rows.append(sum(int(command[3 + int(command[2]) + 1]) for command in commands))
         if len(rows) - 1 != fail_at:
-            return await run(commands, **options)
+            return await run(commands)
         if applied:
-            await run(commands, **options)
+            await run(commands)
         raise TimeoutError
 
     driver.session.connections.run = spy  # pyright: ignore[reportAttributeAccessIssue]

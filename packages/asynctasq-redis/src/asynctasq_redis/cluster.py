@@ -14,7 +14,7 @@ from redis.exceptions import (
 
 from asynctasq_redis.errors import REDIS_ERRORS
 from asynctasq_redis.pool import EXCHANGE_LIMIT, Link, let_go
-from asynctasq_redis.scripts import Command
+from asynctasq_redis.scripts import Command, Once
 from asynctasq_redis.url import Target
 
 #: Seconds after which a command is repeated while a fail-over goes on; then its error is raised.
@@ -49,19 +49,18 @@ class ClusterConnections:
         """Queues whose keys one command may name together."""
         return [[queue] for queue in queues]
 
-    async def run(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[object]:
-        """The replies in order, with an error where there is none; see `Call.repeatable`."""
-        pauses = PAUSES if repeatable else ()
+    async def run(self, commands: Sequence[Command]) -> list[object]:
+        """The replies in order, with an error where there is none."""
         replies = await asyncio.gather(
-            *(self._run_one(command, pauses) for command in commands), return_exceptions=True
+            *(self._run_one(command) for command in commands), return_exceptions=True
         )
         for reply in replies:
             if isinstance(reply, BaseException) and not isinstance(reply, REDIS_ERRORS):
                 raise reply
         return list(replies)
 
-    async def _run_one(self, command: Command, pauses: Sequence[float]) -> object:
-        for pause in pauses:
+    async def _run_one(self, command: Command) -> object:
+        for pause in () if isinstance(command, Once) else PAUSES:
             try:
                 return await self._execute(command)
             except _FAIL_OVER:

@@ -39,8 +39,8 @@ class Connections(Protocol):
         """Queues whose keys one command may name together."""
         ...
 
-    async def run(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[object]:
-        """The replies in order, with an error where the server refused; see `Call.repeatable`."""
+    async def run(self, commands: Sequence[Command]) -> list[object]:
+        """The replies in order, with an error where the server refused."""
         ...
 
     def link(self, key: str) -> Link:
@@ -72,8 +72,8 @@ class ServerConnections:
         """All of them."""
         return [queues]
 
-    async def run(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[object]:
-        """The replies in order, with an error where the server refused; nothing is repeated."""
+    async def run(self, commands: Sequence[Command]) -> list[object]:
+        """The replies in order, with an error where the server refused."""
         return await self._pool.run(commands)
 
     def link(self, key: str) -> Link:

@@ -146,7 +146,7 @@ class Fetch:
         arguments = (room, self._request.lease, token, waits, woken)
         keys = self._session.keys.of("dequeue", *queues)
         try:
-            (reply,) = await self._session.call(Call("dequeue", keys, arguments, repeatable=False))
+            (reply,) = await self._session.call(Call("dequeue", keys, arguments, once=True))
         except (BrokerError, asyncio.CancelledError) as error:
             if not is_answer(error):
                 lost = LostClaim(token, queues, self._request.lease, sent)

@@ -17,34 +17,38 @@ Argument = str | bytes | int
 Command = Sequence[Argument]
 
 
+class Once(tuple[Argument, ...]):
+    """A command that must not be repeated: nobody knows whether it was carried out."""
+
+
 class CanRun(Protocol):
     """Whatever runs commands in one round trip, with an error in the place of a reply."""
 
-    async def run(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[object]:
-        """The replies, in order; see `Call.repeatable`."""
+    async def run(self, commands: Sequence[Command]) -> list[object]:
+        """The replies, in order."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the script called `name`.
-
-    Attributes:
-        repeatable: it may be carried out again after an error, though it may have been already.
-    """
+    """One call of the script called `name`, `once` if it must not be repeated after an error."""
 
     name: str
     keys: Sequence[str]
     arguments: Sequence[Argument] = ()
-    repeatable: bool = True
+    once: bool = False
 
     def by_hash(self) -> Command:
         """The command for a server that knows the script."""
-        return ("EVALSHA", _source(self.name)[1], len(self.keys), *self.keys, *self.arguments)
+        return self._command("EVALSHA", _source(self.name)[1])
 
     def in_full(self) -> Command:
         """The command for a server that does not."""
-        return ("EVAL", _source(self.name)[0], len(self.keys), *self.keys, *self.arguments)
+        return self._command("EVAL", _source(self.name)[0])
+
+    def _command(self, verb: str, script: str) -> Command:
+        command = (verb, script, len(self.keys), *self.keys, *self.arguments)
+        return Once(command) if self.once else command
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,6 @@ class Plain:
     """A command beside calls of scripts."""
 
     command: Command
-    repeatable: bool = True
 
     def by_hash(self) -> Command:
         """The command."""
@@ -67,12 +70,10 @@ async def replies_of(server: CanRun, calls: Sequence[Call | Plain]) -> list[obje
     """The reply of each call, or its error in its place; no round trip for no call."""
     if not calls:
         return []
-    repeatable = all(call.repeatable for call in calls)
-    replies = await server.run([call.by_hash() for call in calls], repeatable=repeatable)
+    replies = await server.run([call.by_hash() for call in calls])
     unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:
-        full = [calls[i].in_full() for i in unknown]
-        again = await server.run(full, repeatable=repeatable)
+        again = await server.run([calls[i].in_full() for i in unknown])
         for i, reply in zip(unknown, again, strict=True):
             replies[i] = reply
     return replies
