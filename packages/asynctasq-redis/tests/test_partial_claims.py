@@ -89,7 +89,7 @@ async def test_a_silent_node_does_not_keep_what_others_gave(cluster, driver_on) 
     await driver.disconnect()
 
 
-@pytest.mark.parametrize("broken", ["ready", "delayed", "held", "bodies", "meta", "gone", "wake"])
+@pytest.mark.parametrize("broken", ["ready", "delayed", "held", "bodies", "meta", "gone"])
 @pytest.mark.parametrize("queues", [("good", "bad"), ("bad", "good")])
 async def test_a_key_of_another_type_costs_no_message(
     server, driver_on, broken: str, queues: tuple[str, str]
@@ -117,6 +117,21 @@ async def test_a_key_of_another_type_costs_no_message(
         ["bad-late", "bad0", "bad1", "bad2"]
     )
     assert {one.attempt for one in taken} == {1}
+    await driver.disconnect()
+
+
+async def test_markers_of_another_type_are_made_anew(server, driver_on) -> None:
+    one = server(*NO_DISK)
+    driver = driver_on(one.url)
+    await driver.connect()
+    await driver.enqueue([Message(str(number), "queue", b"") for number in range(5)])
+    one.ask("SET", "{asynctasq:queue}:wake", "of another type")
+    taken = await driver.dequeue(["queue"], limit=2, lease=60, wait=0)  # it cannot mark the rest
+    with pytest.raises(BrokerRejected):
+        await take(driver, "queue")
+    taken = [*taken, *await take(driver, "queue")]
+    assert sorted((one.id, one.attempt) for one in taken) == [(str(n), 1) for n in range(5)]
+    await driver.enqueue([Message("more", "queue", b"")])
     await driver.disconnect()
 
 
@@ -159,7 +174,7 @@ async def test_what_cannot_be_settled_stays_held(server, driver_on, broken: str)
     await driver.disconnect()
 
 
-@pytest.mark.parametrize("broken", ["ready", "delayed", "bodies"])
+@pytest.mark.parametrize("broken", ["ready", "delayed", "bodies", "wake"])
 async def test_what_cannot_be_enqueued_is_not_stored(server, driver_on, broken: str) -> None:
     one = server(*NO_DISK)
     driver = driver_on(one.url)
@@ -174,4 +189,5 @@ async def test_what_cannot_be_enqueued_is_not_stored(server, driver_on, broken: 
     (stats,) = await driver.queues()
     assert (stats.ready, stats.delayed) == (1, 1)
     assert [found.id for found in await take(driver, "queue")] == ["now"]
+    assert await take(driver, "queue") == []
     await driver.disconnect()

@@ -75,11 +75,21 @@ local function hold(ids, held, bodies, meta)
   return taken, receipts, contents
 end
 
--- A key of another type is an error here, before anything has moved.
-local function check_types(ready, gone, bodies, meta, wake)
-  redis.call('LLEN', ready)
-  redis.call('ZCARD', wake)
-  for _, key in ipairs({gone, bodies, meta}) do redis.call('HLEN', key) end
+-- Fills `ids`, and holds them. What cannot be held, because a key is of another type, is due at
+-- once, as if its lease had ended.
+local function pop_and_hold(ids, base)
+  local ready, held, bodies = KEYS[base + 1], KEYS[base + 3], KEYS[base + 4]
+  local meta, gone = KEYS[base + 5], KEYS[base + 6]
+  local done, taken, receipts, contents = pcall(function()
+    if #ids < room then pop_ready(ready, gone, ids, room) end
+    if #ids == 0 then return {}, {}, {} end
+    return hold(ids, held, bodies, meta)
+  end)
+  if done then return taken, receipts, contents end
+  local leases = {}
+  for i, id in ipairs(ids) do leases[2 * i - 1], leases[2 * i] = now, id end
+  if #ids > 0 then redis.call('ZADD', held, unpack(leases)) end
+  error(taken, 0)
 end
 
 local limit, queues = room, {}
@@ -87,11 +97,11 @@ local reply, soonest = {-1}, nil
 
 local function take(base)
   local paused = redis.call('EXISTS', KEYS[base + 8]) == 1
-  local ready, delayed, held = KEYS[base + 1], KEYS[base + 2], KEYS[base + 3]
-  local bodies, meta, gone, wake = KEYS[base + 4], KEYS[base + 5], KEYS[base + 6], KEYS[base + 7]
+  local ready, delayed, held, wake = KEYS[base + 1], KEYS[base + 2], KEYS[base + 3], KEYS[base + 7]
   local ids, taken, receipts, contents = {}, {}, {}, {}
+  -- For a key of another type each of these is an error, before anything has moved.
   local next_due, next_free = first_due(delayed), first_due(held)
-  check_types(ready, gone, bodies, meta, wake)
+  local left = redis.call('LLEN', ready)
 
   if room > 0 and not paused then
     if next_free and next_free <= now then
@@ -100,20 +110,18 @@ local function take(base)
     end
     if next_due and next_due <= now then
       promote(delayed, ready)
-      next_due = first_due(delayed)
+      next_due, left = first_due(delayed), 1
     end
-    if #ids < room then pop_ready(ready, gone, ids, room) end
-    if #ids > 0 then
-      taken, receipts, contents = hold(ids, held, bodies, meta)
+    if #ids > 0 or left > 0 then
+      taken, receipts, contents = pop_and_hold(ids, base)
       room = room - #taken
-      next_free = first_due(held)
+      next_free, left = first_due(held), redis.call('LLEN', ready)
     end
   end
 
   if not paused then -- whoever resumes it wakes those who wait
-    local left = redis.call('LLEN', ready)
     if next_free and next_free <= now then left = left + 1 end
-    queues[#queues + 1] = {wake, left, next_due}
+    queues[#queues + 1] = {wake, left, next_due, base / 8 + 1}
     if left > 0 then soonest = now end
     if next_due then soonest = math.min(soonest or next_due, next_due) end
     if next_free then soonest = math.min(soonest or next_free, next_free) end
@@ -122,30 +130,37 @@ local function take(base)
 end
 
 local failed, failure
+
+local function note_failure(position, error)
+  failed = failed or position
+  failure = failure or type(error) == 'table' and error.err or tostring(error)
+end
+
 for base = 0, #KEYS - 1, 8 do
   local done, taken, receipts, contents = pcall(take, base)
   if not done then
-    failed = failed or base / 8 + 1
-    failure = failure or (type(taken) == 'table' and taken.err) or tostring(taken)
+    note_failure(base / 8 + 1, taken)
     taken, receipts, contents = {}, {}, {}
   end
   reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = taken, receipts, contents
 end
-if failure and room == limit then return redis.error_reply(failure) end
 
 -- Whoever rests after this call knows the next due time; whoever does not leaves it to another.
-local rests = waits and room == limit
+local rests = waits and room == limit and not failure
 for _, queue in ipairs(queues) do
-  local wake, left, next_due = queue[1], queue[2], queue[3]
+  local wake, left, next_due, position = unpack(queue, 1, 4)
+  local marked
   if left > 1 then
-    redis.call('ZADD', wake, 0, 'a', 0, 'b')
+    marked = redis.pcall('ZADD', wake, 0, 'a', 0, 'b')
   elseif left == 1 or (next_due and woken and not rests) then
-    redis.call('ZADD', wake, 0, 'a')
+    marked = redis.pcall('ZADD', wake, 0, 'a')
   elseif rests or not next_due then
-    redis.call('DEL', wake)
+    marked = redis.pcall('DEL', wake)
   end
+  if type(marked) == 'table' then note_failure(position, marked) end
 end
 
+if failure and room == limit then return redis.error_reply(failure) end
 if soonest then reply[1] = math.max(0, soonest - now) end
 if failure then reply[#reply + 1], reply[#reply + 2] = failed, failure end
 return reply

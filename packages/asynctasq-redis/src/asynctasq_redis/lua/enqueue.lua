@@ -29,21 +29,19 @@ for i = 1, n do
 end
 
 if #fields == 0 then return 0 end
--- The name first and the bodies last: a key of another type ends it before anything is stored.
-local empty = redis.call('EXISTS', bodies) == 0
-if empty and names then redis.call('SADD', names, queue) end
-local retime = false
+local empty, retime = redis.call('EXISTS', bodies) == 0, false
 if earliest then
   local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
   retime = not first[2] or earliest < tonumber(first[2])
-  redis.call('LLEN', ready)
-  redis.call('ZADD', delayed, unpack(timed))
+  redis.call('LLEN', ready) -- a key of another type is an error before anything is stored
 end
-if #entries > 0 then redis.call('RPUSH', ready, unpack(entries)) end
+if empty and names then redis.call('SADD', names, queue) end
 if #entries > 1 then
   redis.call('ZADD', wake, 0, 'a', 0, 'b')
 elseif #entries == 1 or retime then
   redis.call('ZADD', wake, 0, 'a')
 end
+if #entries > 0 then redis.call('RPUSH', ready, unpack(entries)) end
+if earliest then redis.call('ZADD', delayed, unpack(timed)) end
 redis.call('HSET', bodies, unpack(fields))
 return empty and 1 or 0
