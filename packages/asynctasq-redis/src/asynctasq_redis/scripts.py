@@ -18,7 +18,7 @@ Command = Sequence[Argument]
 
 
 class Once(tuple[Argument, ...]):
-    """A command that must not be repeated: nobody knows whether it was carried out."""
+    """A command that must not be repeated after an error: it may have been carried out."""
 
 
 class CanRun(Protocol):

@@ -75,21 +75,18 @@ local function hold(ids, held, bodies, meta)
   return taken, receipts, contents
 end
 
--- Fills `ids`, and holds them. What cannot be held, because a key is of another type, is due at
--- once, as if its lease had ended.
-local function pop_and_hold(ids, base)
-  local ready, held, bodies = KEYS[base + 1], KEYS[base + 3], KEYS[base + 4]
-  local meta, gone = KEYS[base + 5], KEYS[base + 6]
-  local done, taken, receipts, contents = pcall(function()
-    if #ids < room then pop_ready(ready, gone, ids, room) end
-    if #ids == 0 then return {}, {}, {} end
-    return hold(ids, held, bodies, meta)
-  end)
-  if done then return taken, receipts, contents end
+-- Fills `ids`, and holds them.
+local function pop_and_hold(ids, ready, gone, held, bodies, meta)
+  if #ids < room then pop_ready(ready, gone, ids, room) end
+  if #ids == 0 then return {}, {}, {} end
+  return hold(ids, held, bodies, meta)
+end
+
+-- What cannot be held, because a key is of another type, is due at once: its lease has ended.
+local function put_back(ids, held)
   local leases = {}
   for i, id in ipairs(ids) do leases[2 * i - 1], leases[2 * i] = now, id end
   if #ids > 0 then redis.call('ZADD', held, unpack(leases)) end
-  error(taken, 0)
 end
 
 local limit, queues = room, {}
@@ -97,8 +94,9 @@ local reply, soonest = {-1}, nil
 
 local function take(base)
   local paused = redis.call('EXISTS', KEYS[base + 8]) == 1
-  local ready, delayed, held, wake = KEYS[base + 1], KEYS[base + 2], KEYS[base + 3], KEYS[base + 7]
-  local ids, taken, receipts, contents = {}, {}, {}, {}
+  local ready, delayed, held = KEYS[base + 1], KEYS[base + 2], KEYS[base + 3]
+  local bodies, meta, gone, wake = KEYS[base + 4], KEYS[base + 5], KEYS[base + 6], KEYS[base + 7]
+  local ids, done, taken, receipts, contents = {}, true, {}, {}, {}
   -- For a key of another type each of these is an error, before anything has moved.
   local next_due, next_free = first_due(delayed), first_due(held)
   local left = redis.call('LLEN', ready)
@@ -113,7 +111,11 @@ local function take(base)
       next_due, left = first_due(delayed), 1
     end
     if #ids > 0 or left > 0 then
-      taken, receipts, contents = pop_and_hold(ids, base)
+      done, taken, receipts, contents = pcall(pop_and_hold, ids, ready, gone, held, bodies, meta)
+      if not done then
+        put_back(ids, held)
+        error(taken, 0)
+      end
       room = room - #taken
       next_free, left = first_due(held), redis.call('LLEN', ready)
     end
