@@ -2,10 +2,11 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -75,16 +76,15 @@ def server(tmp_path: Path) -> Iterator["StartServer"]:
 @pytest.fixture(scope="module")
 def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Cluster of three masters that share the slots."""
-    options = ("--cluster-enabled", "yes", "--save", "", "--appendonly", "no")
-    directory = tmp_path_factory.mktemp("cluster")
-    servers = [Server(directory / str(number), *options) for number in range(3)]
-    with running(*servers):
-        for number, one in enumerate(servers):
-            one.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-            one.ask("CLUSTER", "ADDSLOTS", *range(number, SLOTS, len(servers)))
-            one.ask("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
-        until(lambda: all(_is_complete(one, len(servers)) for one in servers))
-        yield "redis+cluster://" + ",".join(f"127.0.0.1:{one.port}" for one in servers)
+    with cluster_in(tmp_path_factory.mktemp("cluster")) as servers:
+        yield url_of_cluster(servers)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[Sequence["Server"], str]]:
+    """The nodes of a Cluster of its own, which serve on when one is away, and its URL."""
+    with cluster_in(tmp_path, "--cluster-require-full-coverage", "no") as servers:
+        yield servers, url_of_cluster(servers)
 
 
 @pytest.fixture
@@ -133,9 +133,19 @@ class Server:
 
     def stop(self) -> None:
         if self._process is not None:
+            self.resume()
             self._process.terminate()
             self._process.wait(PATIENCE)
             self._process = None
+
+    def pause(self) -> None:
+        """Take commands and carry none out, until it is resumed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
         self.stop()
@@ -163,6 +173,24 @@ def running(*servers: Server) -> Iterator[None]:
     finally:
         for server in servers:
             server.stop()
+
+
+@contextmanager
+def cluster_in(directory: Path, *more: str) -> Iterator[Sequence[Server]]:
+    """Start three masters that share the slots."""
+    options = ("--cluster-enabled", "yes", "--save", "", "--appendonly", "no", *more)
+    servers = [Server(directory / str(number), *options) for number in range(3)]
+    with running(*servers):
+        for number, one in enumerate(servers):
+            one.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            one.ask("CLUSTER", "ADDSLOTS", *range(number, SLOTS, len(servers)))
+            one.ask("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
+        until(lambda: all(_is_complete(one, len(servers)) for one in servers))
+        yield servers
+
+
+def url_of_cluster(servers: Sequence[Server]) -> str:
+    return "redis+cluster://" + ",".join(f"127.0.0.1:{one.port}" for one in servers)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ async def test_a_proper_server_is_in_order(server, driver_on) -> None:
     ("options", "name", "value"),
     [
         (("--save", "", "--appendonly", "no"), "persistence", "none"),
-        (("--save", "60 1", "--appendonly", "no"), "persistence", "snapshots only"),
+        (("--save", "60", "1", "--appendonly", "no"), "persistence", "snapshots only"),
         ((*KEEPS[:3], "no"), "persistence", "append-only file, appendfsync no"),
         (("--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"), "eviction", "allkeys-lru"),
     ],

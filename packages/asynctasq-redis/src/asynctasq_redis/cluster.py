@@ -5,25 +5,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import (
+    ClusterDownError,
+    ConnectionError,
+    SlotNotCoveredError,
+    TimeoutError,
+)
 
-from asynctasq_redis.pool import EXCHANGE_LIMIT, Link
-from asynctasq_redis.scripts import Command
+from asynctasq_redis.errors import REDIS_ERRORS
+from asynctasq_redis.pool import EXCHANGE_LIMIT, Link, let_go
+from asynctasq_redis.scripts import Command, Once
 from asynctasq_redis.url import Target
 
-#: A fail-over is waited for this often before the caller hears of it.
-RETRIES = 3
+#: Seconds after which a command is repeated while a fail-over goes on; then its error is raised.
+PAUSES = (0.1, 0.2, 0.4)
+_FAIL_OVER = (ConnectionError, TimeoutError, ClusterDownError, SlotNotCoveredError)
 
 
 class ClusterConnections:
     """Connections to all nodes; one command may name the keys of one queue only."""
 
+    one_place = False
+
     def __init__(self, target: Target, options: Mapping[str, Any], limit: int) -> None:
         self._slots = asyncio.Semaphore(limit)
         common: dict[str, Any] = {**options, "socket_timeout": EXCHANGE_LIMIT}
-        common["retry"] = Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES)
         self._client: Any = RedisCluster(
             startup_nodes=[ClusterNode(host, port) for host, port in target.hosts],
             max_connections=limit,
@@ -37,7 +43,7 @@ class ClusterConnections:
 
     async def close(self) -> None:
         """Let go of all nodes."""
-        await self._client.aclose()
+        await let_go(self._client.aclose())
 
     def groups(self, queues: Sequence[str]) -> Sequence[Sequence[str]]:
         """Queues whose keys one command may name together."""
@@ -49,11 +55,19 @@ class ClusterConnections:
             *(self._run_one(command) for command in commands), return_exceptions=True
         )
         for reply in replies:
-            if isinstance(reply, BaseException) and not isinstance(reply, _ERRORS):
+            if isinstance(reply, BaseException) and not isinstance(reply, REDIS_ERRORS):
                 raise reply
         return list(replies)
 
     async def _run_one(self, command: Command) -> object:
+        for pause in () if isinstance(command, Once) else PAUSES:
+            try:
+                return await self._execute(command)
+            except _FAIL_OVER:
+                await asyncio.sleep(pause)
+        return await self._execute(command)
+
+    async def _execute(self, command: Command) -> object:
         async with self._slots:  # with all its connections in use, redis-py fails
             return await self._client.execute_command(*command)
 
@@ -69,6 +83,3 @@ class ClusterConnections:
         node = self._client.get_node(host=address.host, port=address.port)
         if node is not None:
             await node.execute_command("CLIENT UNBLOCK", client_id)
-
-
-_ERRORS = (RedisError, RedisClusterException, OSError)

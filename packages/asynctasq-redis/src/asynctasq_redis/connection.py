@@ -10,7 +10,7 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from asynctasq_redis.cluster import ClusterConnections
-from asynctasq_redis.pool import Link, Pool
+from asynctasq_redis.pool import Link, Pool, let_go
 from asynctasq_redis.scripts import Command
 from asynctasq_redis.settings import RedisSettings
 from asynctasq_redis.url import Target
@@ -22,12 +22,17 @@ CONNECT_LIMIT = 3.0
 class Connections(Protocol):
     """Whatever keys live on."""
 
+    @property
+    def one_place(self) -> bool:
+        """Whether one command may name any keys."""
+        ...
+
     async def open(self) -> None:
         """Get ready."""
         ...
 
     async def close(self) -> None:
-        """Let go of all connections but those from `link`."""
+        """Let go of all connections but those from `link`; never raises."""
         ...
 
     def groups(self, queues: Sequence[str]) -> Sequence[Sequence[str]]:
@@ -49,6 +54,8 @@ class Connections(Protocol):
 
 class ServerConnections:
     """Connections to one server at a time; all queues are one group."""
+
+    one_place = True
 
     def __init__(self, make: Callable[[], Link], limit: int) -> None:
         self._make = make
@@ -104,7 +111,7 @@ class SentinelConnections(ServerConnections):
     async def close(self) -> None:
         """Close the pool, and the connections to the Sentinels."""
         await super().close()
-        await self._sentinel.aclose()
+        await let_go(self._sentinel.aclose())
 
 
 def connections(settings: RedisSettings) -> Connections:

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar, cast
 
 from asynctasq.drivers import Delivery, DriverSettings, Limits, Message, Settlement
-from asynctasq.drivers.enqueueing import check_message, raise_failed
+from asynctasq.drivers.enqueueing import check_message
 from asynctasq.drivers.session_driver import SessionDriver
-from asynctasq.errors import BrokerError
 from asynctasq_redis.control import RedisControl
 from asynctasq_redis.diagnostics import RedisDiagnostics
 from asynctasq_redis.fetch import Fetch, Request
 from asynctasq_redis.inspector import RedisInspector
-from asynctasq_redis.messages import enqueue_calls, extend_calls, microseconds, settle_calls
+from asynctasq_redis.messages import extend_calls, microseconds, settle_calls
 from asynctasq_redis.scripts import Call
 from asynctasq_redis.session import Session
 from asynctasq_redis.settings import RedisSettings
+from asynctasq_redis.storing import store
 from asynctasq_redis.workers import RedisWorkers
 
 
@@ -41,17 +41,8 @@ class RedisDriver(
                 longest_body=self.limits.max_body,
                 longest_delay=self.limits.max_delay,
             )
-        if not messages:
-            return
-        parts = list(enqueue_calls(self.session.keys, messages))
-        register = self.session.register({message.queue for message in messages})
-        calls = [*register, *(call for call, _ in parts)]
-        replies = (await self.session.replies(calls))[len(register) :]
-        raise_failed(
-            (one, reply if isinstance(reply, BrokerError) else None)
-            for reply, (_, ids) in zip(replies, parts, strict=True)
-            for one in ids
-        )
+        if messages:
+            await store(self.session, messages)
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float

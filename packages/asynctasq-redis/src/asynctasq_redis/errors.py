@@ -1,5 +1,11 @@
-"""From the exceptions of redis-py to those of the seam."""
+"""From the exceptions of redis-py to those of the seam.
 
+A refusal begins with its code. In a script, Redis 6.2 puts the code behind the position in the
+script (``Error running script (call to f_…): @user_script:41: -READONLY …``), and a transaction
+puts it behind its own; so the code is looked for wherever one can stand.
+"""
+
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -11,6 +17,8 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,
+    MasterDownError,
+    MovedError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -23,12 +31,40 @@ from redis.exceptions import (
 
 from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 
-#: Refusals that end: a load, a fail-over, a slot that moves, a full disk, a script that runs on.
-_PASSING = (
-    *("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "UNBLOCKED"),
-    *("MISCONF", "NOREPLICAS", "BUSY"),
+#: Everything that redis-py raises on purpose.
+REDIS_ERRORS = (RedisError, RedisClusterException, OSError)
+
+#: redis-py takes the code off the text of these; a class comes before those it derives from.
+_CODES = {
+    ReadOnlyError: "READONLY",
+    OutOfMemoryError: "OOM",
+    BusyLoadingError: "LOADING",
+    MasterDownError: "MASTERDOWN",
+    ClusterDownError: "CLUSTERDOWN",
+    TryAgainError: "TRYAGAIN",
+    MovedError: "MOVED",
+    AskError: "ASK",
+    NoPermissionError: "NOPERM",
+}
+#: Codes of servers that are not the master, or not any more.
+_NOT_MASTER = frozenset({"READONLY", "MASTERDOWN", "NOMASTERLINK", "UNBLOCKED", "REDIRECT"})
+#: Codes of what ends: a load, a fail-over, a slot that moves, a full disk, a script that runs on.
+_PASSING = _NOT_MASTER | {
+    *("LOADING", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"),
+    *("MISCONF", "NOREPLICAS", "OOM"),
+}
+#: Codes of what lasts.
+_LASTING = frozenset({"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "CROSSSLOT"})
+_CODE = re.compile(r"(?:^-?|[\s:]-|: )([A-Z]{3,})(?= |$)")
+#: What passes, in words: these refusals have no code.
+_PASSING_WORDS = (
+    "max number of clients",
+    "while the cluster is down",
+    "attempted to access a non local key",
+    "Script killed by user",
 )
 _REFUSED = ("NOAUTH", "WRONGPASS", "invalid username-password", "Authentication required")
+_NO_PERMISSION = "The user executing the script can't"
 
 
 @contextmanager
@@ -36,35 +72,55 @@ def translate_errors(location: str) -> Generator[None]:
     """Raise what redis-py raises in the block as an error of the seam about `location`."""
     try:
         yield
-    except (RedisError, RedisClusterException, OSError) as error:
+    except REDIS_ERRORS as error:
         raise translated(error, location) from error
 
 
 def translated(error: BaseException, location: str) -> BrokerError:
     """The error of the seam that `error` means."""
-    text = str(error).partition("\n")[0]
+    text, code = str(error).partition("\n")[0], code_of(error)
     if isinstance(error, (AuthenticationError, AuthorizationError)) or _says(text, *_REFUSED):
         return BrokerRejected(
             f"Redis at {location} refuses the credentials; check redis_password and redis_url"
         )
-    if isinstance(error, NoPermissionError):
+    if code == "NOPERM" or _NO_PERMISSION in text:
         return BrokerRejected(f"the user of redis_url lacks a permission at {location}: {text}")
-    if isinstance(error, OutOfMemoryError):
-        return BrokerUnavailable(f"Redis at {location} is full; raise its maxmemory")
-    if isinstance(error, ReadOnlyError):
-        return BrokerUnavailable(f"Redis at {location} is a replica now; write to its master")
+    if code in _PASSING or _says(text, *_PASSING_WORDS):
+        return BrokerUnavailable(_passing(code, text, location))
     if "DB index" in text:
         return BrokerRejected(f"Redis at {location} has no such database; check redis_db")
-    if _passes(error, text):
-        return BrokerUnavailable(f"Redis at {location} is not ready: {text}")
     if isinstance(error, ResponseError):
         return BrokerRejected(f"Redis at {location} refuses: {text}")
     return BrokerUnavailable(f"cannot reach Redis at {location}: {_cause(error)}")
 
 
-def _passes(error: BaseException, text: str) -> bool:
-    passing = (BusyLoadingError, ClusterDownError, TryAgainError, AskError)
-    return isinstance(error, passing) or text.startswith(_PASSING)
+def code_of(error: BaseException) -> str:
+    """The code of a refusal, empty without one that means something here."""
+    for kind, code in _CODES.items():
+        if isinstance(error, kind):
+            return code
+    if not isinstance(error, ResponseError):
+        return ""
+    codes = _CODE.findall(str(error).partition("\n")[0])
+    return next((code for code in codes if code in _PASSING or code in _LASTING), "")
+
+
+def is_answer(error: BaseException) -> bool:
+    """Whether the server said what `translated` made this of: nothing was done, then."""
+    return isinstance(error.__cause__, ResponseError)
+
+
+def is_from_a_replica(reply: object) -> bool:
+    """Whether a reply is the refusal of a server that is not the master."""
+    return isinstance(reply, ResponseError) and code_of(reply) in _NOT_MASTER
+
+
+def _passing(code: str, text: str, location: str) -> str:
+    if code == "OOM":
+        return f"Redis at {location} is full; raise its maxmemory"
+    if code == "READONLY":
+        return f"Redis at {location} is a replica now; write to its master"
+    return f"Redis at {location} is not ready: {text if code in text else f'{code} {text}'}"
 
 
 def _says(text: str, *words: str) -> bool:

@@ -1,16 +1,21 @@
 """Looking into queues and putting dead messages right: the `Inspector` ability."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import cast
 
 from asynctasq.drivers import QueueStats, State, StoredMessage
-from asynctasq.errors import BrokerRejected
-from asynctasq_redis.messages import STAMP, chunks
+from asynctasq.errors import BrokerError, BrokerRejected
+from asynctasq_redis.messages import CHUNK, STAMP, chunks
 from asynctasq_redis.scripts import Argument, Call, Plain
 from asynctasq_redis.session import Session
 
+#: Most queues that are counted in one exchange.
+QUEUES_AT_ONCE = CHUNK
 #: Most messages one call of the purge script removes.
 PURGED_AT_ONCE = 1000
+
+_META = re.compile(rb"(\d+)(?:[@~](\d+))?")
 
 _Rows = Sequence[Sequence[bytes | None]]
 
@@ -28,14 +33,15 @@ class RedisInspector:
         (names,) = await self.session.call(Plain(("SMEMBERS", self.session.keys.queues)))
         queues = sorted(name.decode() for name in cast(Sequence[bytes], names))
         stats = await self.counts(queues)
+        if empty := [one.queue for one in stats if not (one.unfinished or one.dead)]:
+            await self._unlist(empty)
         return [one for one in stats if one.unfinished or one.dead]
 
     async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
         """These queues; see `Inspector.counts`."""
         if not queues:
             return []
-        replies = await self.session.call(*(self._call("stats", queue) for queue in queues))
-        return [_stats(queue, reply) for queue, reply in zip(queues, replies, strict=True)]
+        return [one for part in chunks(queues) for one in await self._counts(part)]
 
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
@@ -80,6 +86,16 @@ class RedisInspector:
             total += removed
         return total
 
+    async def _counts(self, queues: Sequence[str]) -> list[QueueStats]:
+        replies = await self.session.call(*(self._call("stats", queue) for queue in queues))
+        return [_stats(queue, reply) for queue, reply in zip(queues, replies, strict=True)]
+
+    async def _unlist(self, queues: Sequence[str]) -> None:
+        (paused,) = await self.session.replies([Plain(("SMEMBERS", self.session.keys.paused))])
+        if not isinstance(paused, BrokerError):
+            kept = {name.decode() for name in cast(Sequence[bytes], paused)}
+            await self.session.listing.unlist([one for one in queues if one not in kept])
+
     async def _ids(self, script: str, queue: str, ids: Sequence[str]) -> list[str]:
         calls = [self._call(script, queue, part) for part in chunks(ids)]
         replies = await self.session.call(*calls) if calls else []
@@ -100,8 +116,8 @@ def _found(queue: str, ids: Sequence[str], reply: Sequence[object]) -> Iterator[
         body, meta, delayed, held, dead, note = row
         if body is None:
             continue
-        state, moment = _state(now, delayed, held, dead, _since(body, meta))
-        attempt = int(meta.replace(b"@", b":").partition(b":")[0]) if meta else 0
+        attempt, given_back = _meta(meta)
+        state, moment = _state(now, delayed, held, dead, given_back or int(body[:STAMP]))
         yield StoredMessage(
             message_id,
             queue,
@@ -125,6 +141,8 @@ def _state(
     return State.READY, since
 
 
-def _since(body: bytes, meta: bytes | None) -> int:
-    given_back = meta.partition(b"@")[2] if meta else b""
-    return int(given_back or body[:STAMP])
+def _meta(meta: bytes | None) -> tuple[int, int | None]:
+    """The attempt, and since when the message is given back, if it is."""
+    match = _META.match(meta or b"0")
+    attempt, since = match.groups() if match else (0, None)
+    return int(attempt), int(since) if since else None

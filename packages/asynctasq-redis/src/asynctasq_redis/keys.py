@@ -7,8 +7,10 @@ ready      list  what is deliverable, oldest first: 16 digits of µs since when,
 delayed    zset  id → µs at which it becomes deliverable
 held       zset  id → µs at which its lease ends
 bodies     hash  id → 16 digits of µs since when it is deliverable, body
-meta       hash  id → ``attempt:token`` while it is held; ``attempt@µs`` since when it
-                 is given back; nothing before its first delivery
+meta       hash  id → nothing before its first delivery; while it is held ``attempt:token``,
+                 or ``attempt!token`` if the attempt before ended without an outcome; since it
+                 is given back ``attempt@µs``, or ``attempt~µs`` if it was released from a
+                 delivery with ``!``, so that the next has it, too
 dead       zset  id → µs at which it died
 notes      hash  id → why it died
 gone       hash  id → how many of its entries in ``ready`` belong to deleted messages
@@ -23,6 +25,8 @@ from typing import Final
 #: The keys each script names, in its order.
 SCRIPT_KEYS: Final = {
     "enqueue": ("bodies", "ready", "delayed", "wake"),
+    "unlist": ("bodies",),
+    "lost": ("meta", "held"),
     "dequeue": ("ready", "delayed", "held", "bodies", "meta", "gone", "wake", "paused"),
     "done": ("meta", "held", "bodies"),
     "settle": ("meta", "held", "ready", "delayed", "dead", "notes", "wake"),
@@ -48,7 +52,7 @@ class Keys:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        #: set of the names of all queues ever used
+        #: set of the names of all queues that hold something, and perhaps of some that did
         self.queues = f"{prefix}:queues"
         #: set of the names of the paused queues, and perhaps of some that just were
         self.paused = f"{prefix}:paused"

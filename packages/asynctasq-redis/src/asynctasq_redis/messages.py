@@ -36,14 +36,23 @@ def chunks(items: Iterable[T]) -> Iterator[Sequence[T]]:
         yield chunk
 
 
-def enqueue_calls(keys: Keys, messages: Sequence[Message]) -> Iterator[tuple[Call, list[str]]]:
-    """The calls that store `messages`, each with the ids it stores."""
+def portions(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """`messages` without repeated ids, in portions of one queue for one script call each."""
     by_queue: defaultdict[str, dict[str, Message]] = defaultdict(dict)
     for message in messages:
         by_queue[message.queue].setdefault(message.id, message)
-    for queue, unique in by_queue.items():
-        for chunk in _sized(unique.values()):
-            yield _enqueue_call(keys, queue, chunk), [message.id for message in chunk]
+    for unique in by_queue.values():
+        yield from _sized(unique.values())
+
+
+def enqueue_call(keys: Sequence[str], messages: Sequence[Message]) -> Call:
+    """The call that stores a portion of messages."""
+    arguments: list[Argument] = [messages[0].queue, len(messages)]
+    arguments += [message.id for message in messages]
+    arguments += [message.body for message in messages]
+    if any(message.delay for message in messages):
+        arguments += [microseconds(message.delay) for message in messages]
+    return Call("enqueue", keys, arguments)
 
 
 def settle_calls(
@@ -83,7 +92,7 @@ def delivered(queue: str, ids: object, receipts: object, bodies: object) -> list
     """The deliveries in three lists of a reply of ``dequeue``."""
     rows = zip(*(cast(Sequence[bytes], items) for items in (ids, receipts, bodies)), strict=True)
     return [
-        Delivery(message_id.decode(), queue, body[STAMP:], int(receipt.partition(b":")[0]), receipt)
+        Delivery(message_id.decode(), queue, body[STAMP:], *_attempt(receipt))
         for message_id, receipt, body in rows
     ]
 
@@ -102,13 +111,12 @@ def _sized(messages: Iterable[Message]) -> Iterator[Sequence[Message]]:
             yield chunk
 
 
-def _enqueue_call(keys: Keys, queue: str, messages: Sequence[Message]) -> Call:
-    arguments: list[Argument] = [len(messages)]
-    arguments += [message.id for message in messages]
-    arguments += [message.body for message in messages]
-    if any(message.delay for message in messages):
-        arguments += [microseconds(message.delay) for message in messages]
-    return Call("enqueue", keys.of("enqueue", queue), arguments)
+def _attempt(receipt: bytes) -> tuple[int, bytes, bool]:
+    """The last three fields of a delivery."""
+    attempt, mark, _ = receipt.partition(b":")
+    if mark:
+        return int(attempt), receipt, False
+    return int(receipt.partition(b"!")[0]), receipt, True
 
 
 def _held(deliveries: Sequence[Delivery]) -> list[Argument]:

@@ -1,17 +1,23 @@
 """A pool of connections to one server, on which several commands take one round trip."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, cast
 
 from hiredis import pack_command  # pyright: ignore[reportUnknownVariableType]
-from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError
+from redis.exceptions import ConnectionError, ResponseError
 
 from asynctasq.drivers.transport import resets
+from asynctasq_redis.errors import is_from_a_replica
 from asynctasq_redis.scripts import Argument, Command
+
+logger = logging.getLogger("asynctasq.redis")
 
 #: Seconds in which an exchange must be through: a peer that is gone without a word never answers.
 EXCHANGE_LIMIT = 15.0
+#: Seconds in which a connection must be closed.
+CLOSE_LIMIT = 3.0
 
 #: Its own annotation says: a tuple of one, and nothing of what it returns.
 _pack = cast(Callable[[tuple[Argument, ...]], bytes], pack_command)
@@ -76,7 +82,17 @@ class Pool:
         """Close idle connections now, and the others after their exchange."""
         self._closed = True
         while self._idle:
-            await self._idle.pop().disconnect()
+            await let_go(self._idle.pop().disconnect())
+
+
+async def let_go(closing: Awaitable[object]) -> None:
+    """Await the end of what is not needed any more; never raises, and takes seconds at most."""
+    try:
+        async with asyncio.timeout(CLOSE_LIMIT):
+            await closing
+    except Exception:
+        # it may be broken in any way: the client library raises what its transports raise
+        logger.debug("a connection to Redis was not closed in order", exc_info=True)
 
 
 async def exchange(link: Link, commands: Sequence[Command]) -> list[object]:
@@ -87,7 +103,7 @@ async def exchange(link: Link, commands: Sequence[Command]) -> list[object]:
             with resets():
                 await link.send_packed_command(packed(commands), check_health=False)
             replies = [await _reply(link) for _ in commands]
-            if any(isinstance(reply, ReadOnlyError) for reply in replies):
+            if any(is_from_a_replica(reply) for reply in replies):
                 await link.disconnect(nowait=True)  # the name may lead to the new master by now
             return replies
     except BaseException:

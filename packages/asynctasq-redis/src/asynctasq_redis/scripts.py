@@ -17,6 +17,10 @@ Argument = str | bytes | int
 Command = Sequence[Argument]
 
 
+class Once(tuple[Argument, ...]):
+    """A command that must not be repeated after an error: it may have been carried out."""
+
+
 class CanRun(Protocol):
     """Whatever runs commands in one round trip, with an error in the place of a reply."""
 
@@ -27,19 +31,24 @@ class CanRun(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the script called `name`."""
+    """One call of the script called `name`, `once` if it must not be repeated after an error."""
 
     name: str
     keys: Sequence[str]
     arguments: Sequence[Argument] = ()
+    once: bool = False
 
     def by_hash(self) -> Command:
         """The command for a server that knows the script."""
-        return ("EVALSHA", _source(self.name)[1], len(self.keys), *self.keys, *self.arguments)
+        return self._command("EVALSHA", _source(self.name)[1])
 
     def in_full(self) -> Command:
         """The command for a server that does not."""
-        return ("EVAL", _source(self.name)[0], len(self.keys), *self.keys, *self.arguments)
+        return self._command("EVAL", _source(self.name)[0])
+
+    def _command(self, verb: str, script: str) -> Command:
+        command = (verb, script, len(self.keys), *self.keys, *self.arguments)
+        return Once(command) if self.once else command
 
 
 @dataclass(frozen=True, slots=True)

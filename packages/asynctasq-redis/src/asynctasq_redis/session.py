@@ -1,20 +1,18 @@
 """What a driver has from `connect` to `disconnect`."""
 
 import asyncio
-import math
-import time
 from collections.abc import Iterable, Sequence
 from itertools import count
 from secrets import token_hex
 
-from redis.exceptions import RedisClusterException, RedisError
-
 from asynctasq.drivers.shield import Shield
-from asynctasq.errors import BrokerUnavailable
+from asynctasq.errors import BrokerError, BrokerUnavailable
 from asynctasq_redis.connection import connections
-from asynctasq_redis.errors import translate_errors, translated
+from asynctasq_redis.errors import REDIS_ERRORS, translate_errors, translated
 from asynctasq_redis.health import check_server
 from asynctasq_redis.keys import Keys
+from asynctasq_redis.listing import Listing
+from asynctasq_redis.lost_claims import LostClaims
 from asynctasq_redis.scripts import Call, Plain, replies_of
 from asynctasq_redis.settings import RedisSettings
 from asynctasq_redis.waiter import Waiter
@@ -23,10 +21,6 @@ from asynctasq_redis.waiter import Waiter
 CONNECT_LIMIT = 6.0
 #: Seconds in which calls that were started must end after `Session.close`.
 CLOSE_LIMIT = 3.0
-#: Seconds after which the name of a queue in use is written to the set of queues again.
-REGISTER_EVERY = 60.0
-
-_ERRORS = (RedisError, RedisClusterException, OSError)
 
 
 class Session:
@@ -41,7 +35,10 @@ class Session:
         self.closing = False
         self._name = token_hex(6)
         self._numbers = count(1)
-        self._registered: dict[str, float] = {}
+        self._failures: dict[str, BrokerError] = {}
+        self.lost_claims = LostClaims(self.keys, self.replies)
+        one_place = self.connections.one_place
+        self.listing = Listing(self.keys, self.replies, one_place=one_place)
 
     async def open(self) -> None:
         """Connect and look at the server; what is open after a failure is for `close`."""
@@ -51,21 +48,21 @@ class Session:
                 await check_server(self.connections, self.location)
 
     async def close(self) -> None:
-        """End what runs, and let go of the server."""
+        """End what runs, and let go of the server; never raises."""
         self.closing = True
         self.waiter.stop()
         await self.shield.close(CLOSE_LIMIT)
         await self.waiter.close()
-        with translate_errors(self.location):
-            await self.connections.close()
+        await self.connections.close()
 
     async def replies(self, calls: Sequence[Call | Plain]) -> list[object]:
         """The reply of each call, with a `BrokerError` in the place of those that failed."""
         with translate_errors(self.location):
             replies = await replies_of(self.connections, calls)
         for i, reply in enumerate(replies):
-            if isinstance(reply, _ERRORS):
-                replies[i] = translated(reply, self.location)
+            if isinstance(reply, REDIS_ERRORS):
+                error = replies[i] = translated(reply, self.location)
+                error.__cause__ = reply
         return replies
 
     async def call(self, *calls: Call | Plain) -> list[object]:
@@ -76,12 +73,16 @@ class Session:
                 raise reply
         return replies
 
-    def register(self, queues: Iterable[str]) -> list[Plain]:
-        """The command that makes queues known which were not used lately, if any."""
-        now = time.monotonic()
-        fresh = [name for name in queues if self._registered.get(name, -math.inf) < now]
-        self._registered.update(dict.fromkeys(fresh, now + REGISTER_EVERY))
-        return [Plain(("SADD", self.keys.queues, *fresh))] if fresh else []
+    def note_failure(self, queues: Iterable[str], error: BrokerError) -> None:
+        """Raise `error` at the next claim from one of `queues`: this one has other messages."""
+        self._failures.update(dict.fromkeys(queues, error))
+
+    def raise_failure(self, queues: Iterable[str]) -> None:
+        """Raise the error of the claim before, if one of `queues` had one."""
+        errors = [self._failures.pop(queue, None) for queue in queues] if self._failures else []
+        for error in errors:
+            if error is not None:
+                raise error
 
     def next_token(self) -> str:
         """A token no other claim has: what tells a lease from earlier ones of the same message."""

@@ -21,12 +21,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from redis.exceptions import RedisClusterException, RedisError
-
 from asynctasq.drivers.transport import resets
 from asynctasq_redis.connection import Connections
+from asynctasq_redis.errors import REDIS_ERRORS
 from asynctasq_redis.keys import Keys
-from asynctasq_redis.pool import Link, exchange, packed, refresh
+from asynctasq_redis.pool import Link, exchange, let_go, packed, refresh
 
 #: Seconds that a server may be late with its answer to a blocking command.
 GRACE = 5.0
@@ -109,7 +108,7 @@ class Wait:
             return False
         try:
             await self._connections.unblock(seat.link, seat.client_id)
-        except (RedisError, RedisClusterException, OSError):
+        except REDIS_ERRORS:
             return False
         return True
 
@@ -148,7 +147,7 @@ class Waiter:
     async def close(self) -> None:
         """Close the connections that are kept."""
         while self._spare:
-            await self._spare.pop().link.disconnect()
+            await let_go(self._spare.pop().link.disconnect())
 
     def _seat(self, queues: tuple[str, ...]) -> Seat:
         for seat in self._spare:
@@ -164,7 +163,7 @@ class Waiter:
             else:
                 await seat.link.disconnect(nowait=True)
         while len(self._spare) > SPARE:
-            await self._spare.pop(0).link.disconnect()
+            await let_go(self._spare.pop(0).link.disconnect())
 
 
 def _any_popped(results: Sequence[bool | BaseException]) -> bool:

@@ -3,7 +3,8 @@
 -- ARGV: limit, lease in microseconds, token of this call,
 --       '1' if the caller waits when this finds nothing, '1' if it comes from waiting
 -- Returns microseconds until the next message is due (-1: none will be), then for each queue
--- a list of ids, a list of their receipts and a list of their stamped bodies.
+-- a list of ids, a list of their receipts and a list of their stamped bodies. If a queue fails and
+-- others give something, its position (from 1) and its error follow.
 local room, lease, token = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local waits, woken = ARGV[4] == '1', ARGV[5] == '1'
 local time = redis.call('TIME')
@@ -36,7 +37,7 @@ local function is_gone(gone, id)
 end
 
 local function pop_ready(ready, gone, ids, limit)
-  local check = redis.call('EXISTS', gone) == 1
+  local check = redis.call('HLEN', gone) > 0
   for _ = 1, ROUNDS do
     local entries = redis.call('LPOP', ready, limit - #ids)
     if not entries then return end
@@ -57,7 +58,9 @@ local function hold(ids, held, bodies, meta)
     if stored[i] then
       local receipt = first
       if known[i] then
-        receipt = string.format('%d:', string.match(known[i], '^%d+') + 1) .. token
+        -- Only `@` stands for an outcome of the attempt before.
+        local attempt, mark = string.match(known[i], '^(%d+)(.)')
+        receipt = string.format('%d', attempt + 1) .. (mark == '@' and ':' or '!') .. token
       end
       local k = #taken + 1
       taken[k], receipts[k], contents[k] = id, receipt, stored[i]
@@ -72,14 +75,31 @@ local function hold(ids, held, bodies, meta)
   return taken, receipts, contents
 end
 
+-- Fills `ids`, and holds them.
+local function pop_and_hold(ids, ready, gone, held, bodies, meta)
+  if #ids < room then pop_ready(ready, gone, ids, room) end
+  if #ids == 0 then return {}, {}, {} end
+  return hold(ids, held, bodies, meta)
+end
+
+-- What cannot be held, because a key is of another type, is due at once: its lease has ended.
+local function put_back(ids, held)
+  local leases = {}
+  for i, id in ipairs(ids) do leases[2 * i - 1], leases[2 * i] = now, id end
+  if #ids > 0 then redis.call('ZADD', held, unpack(leases)) end
+end
+
 local limit, queues = room, {}
 local reply, soonest = {-1}, nil
-for base = 0, #KEYS - 1, 8 do
+
+local function take(base)
   local paused = redis.call('EXISTS', KEYS[base + 8]) == 1
   local ready, delayed, held = KEYS[base + 1], KEYS[base + 2], KEYS[base + 3]
   local bodies, meta, gone, wake = KEYS[base + 4], KEYS[base + 5], KEYS[base + 6], KEYS[base + 7]
-  local ids, taken, receipts, contents = {}, {}, {}, {}
+  local ids, done, taken, receipts, contents = {}, true, {}, {}, {}
+  -- For a key of another type each of these is an error, before anything has moved.
   local next_due, next_free = first_due(delayed), first_due(held)
+  local left = redis.call('LLEN', ready)
 
   if room > 0 and not paused then
     if next_free and next_free <= now then
@@ -88,39 +108,61 @@ for base = 0, #KEYS - 1, 8 do
     end
     if next_due and next_due <= now then
       promote(delayed, ready)
-      next_due = first_due(delayed)
+      next_due, left = first_due(delayed), 1
     end
-    if #ids < room then pop_ready(ready, gone, ids, room) end
-    if #ids > 0 then
-      taken, receipts, contents = hold(ids, held, bodies, meta)
+    if #ids > 0 or left > 0 then
+      done, taken, receipts, contents = pcall(pop_and_hold, ids, ready, gone, held, bodies, meta)
+      if not done then
+        put_back(ids, held)
+        error(taken, 0)
+      end
       room = room - #taken
-      next_free = first_due(held)
+      next_free, left = first_due(held), redis.call('LLEN', ready)
     end
   end
 
   if not paused then -- whoever resumes it wakes those who wait
-    local left = redis.call('LLEN', ready)
     if next_free and next_free <= now then left = left + 1 end
-    queues[#queues + 1] = {wake, left, next_due}
+    queues[#queues + 1] = {wake, left, next_due, base / 8 + 1}
     if left > 0 then soonest = now end
     if next_due then soonest = math.min(soonest or next_due, next_due) end
     if next_free then soonest = math.min(soonest or next_free, next_free) end
+  end
+  return taken, receipts, contents
+end
+
+local failed, failure
+
+local function note_failure(position, error)
+  failed = failed or position
+  failure = failure or type(error) == 'table' and error.err or tostring(error)
+end
+
+for base = 0, #KEYS - 1, 8 do
+  local done, taken, receipts, contents = pcall(take, base)
+  if not done then
+    note_failure(base / 8 + 1, taken)
+    taken, receipts, contents = {}, {}, {}
   end
   reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = taken, receipts, contents
 end
 
 -- Whoever rests after this call knows the next due time; whoever does not leaves it to another.
-local rests = waits and room == limit
+local rests = waits and room == limit and not failure
 for _, queue in ipairs(queues) do
-  local wake, left, next_due = queue[1], queue[2], queue[3]
+  local wake, left, next_due, position = unpack(queue, 1, 4)
+  local marked
   if left > 1 then
-    redis.call('ZADD', wake, 0, 'a', 0, 'b')
+    marked = redis.pcall('ZADD', wake, 0, 'a', 0, 'b')
   elseif left == 1 or (next_due and woken and not rests) then
-    redis.call('ZADD', wake, 0, 'a')
+    marked = redis.pcall('ZADD', wake, 0, 'a')
   elseif rests or not next_due then
-    redis.call('DEL', wake)
+    marked = redis.pcall('DEL', wake)
   end
+  if type(marked) == 'table' then note_failure(position, marked) end
 end
 
+if failure and room == limit then return redis.error_reply(failure) end
 if soonest then reply[1] = math.max(0, soonest - now) end
+if failure then reply[#reply + 1], reply[#reply + 2] = failed, failure end
 return reply

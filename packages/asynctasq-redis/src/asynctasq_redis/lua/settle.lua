@@ -9,18 +9,26 @@ local now = time[1] * 1000000 + time[2]
 local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
 local earliest = tonumber(first[2] or math.huge)
 local lost, woken, retime = {}, 0, false
+-- A key of another type is an error here, before anything has moved.
+redis.call('LLEN', ready)
+redis.call('HLEN', notes)
+for _, key in ipairs({held, dead, wake}) do redis.call('ZCARD', key) end
 
 for i = 1, #ARGV / 5 do
   local id, receipt, outcome, delay, note = unpack(ARGV, 5 * i - 4, 5 * i)
   if redis.call('HGET', meta, id) ~= receipt then
     lost[#lost + 1] = i
   else
-    local attempt = tonumber(string.match(receipt, '^%d+'))
-    if outcome == 'release' then attempt = attempt - 1 end
+    local attempt, mark = string.match(receipt, '^(%d+)(.)')
+    local given_back = '@'
+    if outcome == 'release' then
+      attempt = attempt - 1
+      if mark == '!' then given_back = '~' end
+    end
     local due = now + tonumber(delay)
     local stamp = string.format('%.0f', due)
     redis.call('ZREM', held, id) -- first, so that a full server lets the rest pass
-    redis.call('HSET', meta, id, string.format('%d@', attempt) .. stamp)
+    redis.call('HSET', meta, id, string.format('%d', attempt) .. given_back .. stamp)
     if outcome == 'dead' then
       redis.call('ZADD', dead, now, id)
       redis.call('HSET', notes, id, note)

@@ -1,0 +1,8 @@
+-- Take queues that hold nothing off the set of names.
+-- KEYS: the set of names, then the bodies of each queue
+-- ARGV: the names of the queues
+local names = KEYS[1]
+for i, queue in ipairs(ARGV) do
+  if redis.call('EXISTS', KEYS[1 + i]) == 0 then redis.call('SREM', names, queue) end
+end
+return 0
