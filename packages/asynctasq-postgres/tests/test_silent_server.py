@@ -100,8 +100,8 @@ async def listening(driver: PostgresDriver) -> None:
             await asyncio.sleep(0.01)
 
 
-async def ended(before: set[asyncio.Task[Any]], proxy: Proxy) -> set[asyncio.Task[Any]]:
-    """The tasks that there are now and that were not there before, after a turn of the loop."""
+async def left_behind(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    """The driver's tasks that are there still, after a turn of the loop."""
     gc.collect()
     await asyncio.sleep(0.05)
     return {task for task in asyncio.all_tasks() - before if "Proxy" not in repr(task)}
@@ -114,7 +114,7 @@ async def test_news_that_cannot_be_told_are_given_up(far, proxy, queue, unowned)
     await far.enqueue([Message("1", queue, b"")])
     proxy.silent = True
     assert await disconnect(far) < CLOSE_LIMIT + SLACK
-    assert await ended(before, proxy) == set()
+    assert await left_behind(before) == set()
     assert unowned == []
 
 
@@ -135,7 +135,7 @@ async def test_a_worker_with_everything_under_way_lets_go(far, proxy, queue, uno
     async with asyncio.timeout(5):
         results = await asyncio.gather(*calls, return_exceptions=True)
     assert all(isinstance(result, BrokerError) for result in results)
-    assert await ended(before, proxy) == set()
+    assert await left_behind(before) == set()
     assert unowned == []
 
 
@@ -154,7 +154,7 @@ async def test_a_listener_that_connects_is_given_up(far, proxy, queue, unowned) 
     with suppress(BrokerError):
         async with asyncio.timeout(5):
             await waiting
-    assert await ended(before, proxy) == set()
+    assert await left_behind(before) == set()
     assert unowned == []
 
 

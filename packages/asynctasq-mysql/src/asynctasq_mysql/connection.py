@@ -25,7 +25,7 @@ ANSWER_LIMIT = 15.0
 #: Seconds in which a connection must be there.
 OPEN_LIMIT = 6.0
 #: Seconds that the end of a connection may take.
-CLOSE_LIMIT = 1.0
+CLOSE_LIMIT = 0.5
 
 # Notes, such as that of a table that exists, would become warnings of Python's.
 _SETUP = (
@@ -119,7 +119,7 @@ class Link:
     async def close(self) -> None:
         """Say good-bye."""
         writer = self._connection._writer
-        with suppress(OSError):
+        with suppress(OSError), resets():
             async with asyncio.timeout(CLOSE_LIMIT):
                 await self._connection.ensure_closed()
                 if writer is not None:
