@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from asynctasq.testing.ports import free_port
 from asynctasq_mysql import MySQLDriver, MySQLSettings
+from asynctasq_mysql.literals import name
 
 #: Seconds after which a server that does not come up, or a state that does not come, is missing.
 PATIENCE = 60.0
@@ -144,6 +145,24 @@ async def driver(settings: MySQLSettings) -> AsyncIterator[MySQLDriver]:
     await one.disconnect()
 
 
+@pytest.fixture
+def refuse(settings: MySQLSettings, query: Callable[[str], list[Any]]) -> Iterator["Refuse"]:
+    """A function that makes the server fail each change of a queue's messages, with an error."""
+    triggers: list[str] = []
+
+    def refuse(queue: str, code: int = 1644, state: str = "45000") -> None:
+        triggers.append(f"test_{uuid4().hex[:12]}")
+        query(
+            f"CREATE TRIGGER {triggers[-1]} BEFORE UPDATE ON {settings.tables().queue} FOR EACH ROW"
+            f" BEGIN IF NEW.queue = {name(queue)} THEN SIGNAL SQLSTATE '{state}'"
+            f" SET MYSQL_ERRNO = {code}, MESSAGE_TEXT = 'refused'; END IF; END"
+        )
+
+    yield refuse
+    for one in triggers:
+        query(f"DROP TRIGGER {one}")
+
+
 def client(url: str, **more: Any) -> Any:
     """A connection of PyMySQL to what a DSN names."""
     parts = urlsplit(url)
@@ -255,6 +274,7 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+Refuse = Callable[..., None]
 StartServer = Callable[..., Server]
 MakeDriver = Callable[..., MySQLDriver]
 ConnectDriver = Callable[[], Awaitable[MySQLDriver]]

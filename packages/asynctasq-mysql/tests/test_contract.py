@@ -1,8 +1,11 @@
 """The driver seam's contract on a server."""
 
+from collections.abc import Callable
+
 import pytest
 from pydantic import SecretStr
 
+from asynctasq.drivers import BaseDriver
 from asynctasq.testing.contract import (
     ControlContract,
     DiagnosticsContract,
@@ -12,6 +15,7 @@ from asynctasq.testing.contract import (
     UnreachableContract,
     WorkersContract,
 )
+from asynctasq.testing.contract.base import fresh, message
 from asynctasq_mysql import MySQLDriver, MySQLSettings
 
 
@@ -23,6 +27,14 @@ class TestMySQL(
     @pytest.fixture
     def new_driver(self, settings: MySQLSettings) -> NewDriver:
         return lambda: MySQLDriver(settings)
+
+    @pytest.fixture
+    async def refused_queue(self, driver: BaseDriver, refuse: Callable[..., None]) -> str:
+        """A queue with a message that a trigger does not let anybody take."""
+        name = fresh("refused")
+        await driver.enqueue([message(name)])
+        refuse(name)
+        return name
 
 
 class TestUnreachable(UnreachableContract):

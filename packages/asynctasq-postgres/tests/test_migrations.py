@@ -62,6 +62,38 @@ async def test_a_driver_on_old_tables_says_what_to_run(driver_with, tables, conn
     await driver.disconnect()
 
 
+@pytest.mark.parametrize("length", [31, 32, 48])  # of schema and table, with a dot in between
+async def test_names_as_long_as_they_may_be_work_and_wake(
+    driver_with, connect, length: int
+) -> None:
+    schema, name = (uuid4().hex.ljust(length, "x")[:length] for _ in range(2))
+    schema = f"s{schema[1:]}"
+    connection = await connect()
+    await connection.execute(f"CREATE SCHEMA {schema}")
+    tables = {
+        "postgres_queue_table": f"{schema}.t{name[1:]}",
+        "postgres_dead_letter_table": f"{schema}.d{name[1:]}",
+    }
+    worker, producer = (driver_with(**tables, postgres_poll_interval=60) for _ in range(2))
+    try:
+        await worker.migrate()
+        await worker.connect()
+        await producer.connect()
+        waiting = asyncio.ensure_future(worker.dequeue(["queue"], limit=1, lease=30, wait=60))
+        async with asyncio.timeout(20):
+            while not worker.session.listener.hears:
+                await asyncio.sleep(0.01)
+            started = asyncio.get_running_loop().time()
+            await producer.enqueue([Message("1", "queue", b"")])
+            assert [one.id for one in await waiting] == ["1"]
+        assert asyncio.get_running_loop().time() - started < 3  # the next look would be at five
+    finally:
+        await worker.disconnect()
+        await producer.disconnect()
+        await connection.execute(f"DROP SCHEMA {schema} CASCADE")
+        await connection.close()
+
+
 async def test_tables_that_vanish_are_missed(driver_with, tables, connect) -> None:
     driver = driver_with(**tables)
     await driver.migrate()

@@ -66,10 +66,40 @@ def test_what_is_no_table_name(setting: str, name: str) -> None:
         PostgresSettings(**{setting: name})
 
 
-@pytest.mark.parametrize("name", ["tasks", "tasks_workers", "tasks_migrations"])
+@pytest.mark.parametrize(
+    "name", ["tasks", "tasks_workers", "tasks_migrations", "tasks_due", "tasks_pkey"]
+)
 def test_the_table_of_dead_messages_is_another(name: str) -> None:
     with pytest.raises(ConfigError, match="other contents"):
         PostgresSettings(postgres_queue_table="tasks", postgres_dead_letter_table=name)
+
+
+def test_the_index_of_dead_messages_is_another() -> None:
+    with pytest.raises(ConfigError, match="other contents"):
+        PostgresSettings(postgres_queue_table="dead_died", postgres_dead_letter_table="dead")
+
+
+def test_every_name_that_is_made_fits_and_is_there_once() -> None:
+    longest = f"{'s' * 48}.{'t' * 48}"
+    names = PostgresSettings(
+        postgres_queue_table=longest, postgres_dead_letter_table=longest[:-1] + "d"
+    ).names()
+    made = [
+        names.fill(f"{{{place}}}").rpartition(".")[2].strip('"')
+        for place in ("table", "dead", "due_index", "died_index", "workers", "paused", "migrations")
+    ]
+    functions = [names.fill(f"{{{place}}}") for place in ("enqueue", "settle", "extend")]
+    assert max(len(name.encode()) for name in made) <= 63
+    assert len(set(made)) == len(made)
+    assert max(len(name.rpartition(".")[2].strip('"')) for name in functions) <= 63
+
+
+def test_channels_of_long_names_fit_and_differ() -> None:
+    tables = [f"{'s' * 48}.{'t' * length}" for length in range(1, 49)]
+    channels = [PostgresSettings(postgres_queue_table=one).names().channel for one in tables]
+    assert len(set(channels)) == len(channels)
+    assert max(len(one.encode()) for one in channels) == 63
+    assert channels[:14] == tables[:14]  # up to 63 characters they stay as they are
 
 
 def test_the_pool_has_a_size() -> None:

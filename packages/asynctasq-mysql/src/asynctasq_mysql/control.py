@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from asynctasq_mysql.inspector import remove_held
-from asynctasq_mysql.literals import chunks, name
+from asynctasq_mysql.literals import chunks, name, unnamed
 from asynctasq_mysql.session import Session
 
 
@@ -31,7 +31,7 @@ class MySQLControl:
         """The paused queues; see `Control.paused`."""
         table = self.session.tables.paused
         (rows,) = await self.session.query(f"SELECT queue FROM {table} ORDER BY queue")
-        return [queue.decode() for (queue,) in rows]
+        return [unnamed(queue) for (queue,) in rows]
 
     async def revoke(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
         """Remove held messages; see `Control.revoke`."""

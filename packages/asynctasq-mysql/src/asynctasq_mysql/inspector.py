@@ -1,6 +1,7 @@
 """Looking into queues and putting dead messages right: the `Inspector` ability."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 
 from asynctasq.drivers import QueueStats, State, StoredMessage
 from asynctasq.errors import BrokerRejected
@@ -16,6 +17,7 @@ from asynctasq_mysql.literals import (
     name,
     names,
     numbers,
+    unnamed,
 )
 from asynctasq_mysql.session import Session
 from asynctasq_mysql.tables import Tables
@@ -89,9 +91,11 @@ class MySQLInspector:
 
     async def delete(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
         """Remove messages; see `Inspector.delete`."""
-        return await self._by_chunk(
-            ids, lambda link, chunk: _delete(link, self.session.tables, queue, chunk)
-        )
+        tables, gone = self.session.tables, set[str]()
+        # each a run of its own: what is done again has forgotten what it did before
+        for table, which in ((tables.queue, f" AND NOT ({_HELD})"), (tables.dead_letters, "")):
+            gone |= {*await self._by_chunk(ids, partial(_delete, table, queue, which))}
+        return [one for one in dict.fromkeys(ids) if one in gone]
 
     async def purge(self, queue: str, state: State) -> int:
         """Remove all messages of one state; see `Inspector.purge`."""
@@ -150,10 +154,8 @@ async def remove_held(link: Link, tables: Tables, queue: str, ids: Sequence[str]
     return await _remove(link, tables.queue, f"{_named(queue, ids)} AND {_HELD}")
 
 
-async def _delete(link: Link, tables: Tables, queue: str, ids: Sequence[str]) -> set[str]:
-    named = _named(queue, ids)
-    waiting = await _remove(link, tables.queue, f"{named} AND NOT ({_HELD})")
-    return waiting | await _remove(link, tables.dead_letters, named)
+async def _delete(table: str, queue: str, which: str, link: Link, ids: Sequence[str]) -> set[str]:
+    return await _remove(link, table, _named(queue, ids) + which)
 
 
 async def _purge(link: Link, table: str, which: str) -> int:
@@ -175,7 +177,7 @@ async def _remove(link: Link, table: str, which: str) -> set[str]:
 async def _lock(link: Link, table: str, which: str) -> dict[int, str]:
     """The rows, with their messages' ids, held in a transaction that begins here."""
     *_, rows = await link.run(f"{BEGIN}; SELECT seq, id FROM {table} {which} FOR UPDATE")
-    return {seq: message_id.decode() for seq, message_id in rows}
+    return {seq: unnamed(message_id) for seq, message_id in rows}
 
 
 def _joined(live: Sequence[Row], dead: Sequence[Row]) -> Iterator[QueueStats]:
@@ -184,7 +186,7 @@ def _joined(live: Sequence[Row], dead: Sequence[Row]) -> Iterator[QueueStats]:
     for queue in sorted({*alive, *died}):
         ready, delayed, running, age = alive.get(queue, (0, 0, 0, 0))
         yield QueueStats(
-            queue.decode(),
+            unnamed(queue),
             ready=int(ready),
             delayed=int(delayed),
             running=int(running),
@@ -196,4 +198,4 @@ def _joined(live: Sequence[Row], dead: Sequence[Row]) -> Iterator[QueueStats]:
 def _stored(queue: str, row: Row) -> StoredMessage:
     message_id, body, attempt, note, microseconds, state = row
     seconds = abs(microseconds) / 1_000_000
-    return StoredMessage(message_id.decode(), queue, body, State(state), attempt, seconds, note)
+    return StoredMessage(unnamed(message_id), queue, body, State(state), attempt, seconds, note)

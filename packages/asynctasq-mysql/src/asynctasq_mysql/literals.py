@@ -38,6 +38,11 @@ def name(value: str) -> str:
     return binary(value.encode(errors="surrogatepass"))
 
 
+def unnamed(value: bytes) -> str:
+    """What `name` has made of a name."""
+    return value.decode(errors="surrogatepass")
+
+
 def names(values: Iterable[str]) -> str:
     """Names, for the brackets of IN."""
     return ",".join(map(name, values))

@@ -42,8 +42,8 @@ class Pool:
     async def close(self) -> None:
         """Close idle connections now, and the others after their use."""
         self._closed = True
-        while self._idle:
-            await self._idle.pop().close()
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(link.close() for link in idle))
 
     def _distrust_idle(self) -> None:
         """Drop them: where one is gone without a word, each of the others would cost its limit."""

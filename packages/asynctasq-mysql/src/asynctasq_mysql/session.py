@@ -22,7 +22,7 @@ from asynctasq_mysql.waiters import waiters_of
 CONFLICT_TRIES = 8
 CONFLICT_PAUSE = 0.005
 #: Seconds in which claims that were started must end after `Session.close`.
-CLOSE_LIMIT = 3.0
+CLOSE_LIMIT = 1.5
 
 T = TypeVar("T")
 

@@ -96,9 +96,10 @@ def _give_back(tables: Tables, items: dict[Receipt, Settlement]) -> str:
     delays = {receipt.seq: microseconds(item.delay) for receipt, item in items.items()}
     released = [receipt.seq for receipt, item in items.items() if item.outcome is Outcome.RELEASE]
     visible_at = f"{NOW} + INTERVAL {_by_row(delays)} MICROSECOND" if any(delays.values()) else NOW
-    attempt = f"attempt = attempt - (seq IN ({numbers(released)}))," if released else ""
+    is_released = f"seq IN ({numbers(released)})" if released else "FALSE"
     return (
-        f"UPDATE {tables.queue} {BY_ROW} SET {attempt} visible_at = {visible_at}, token = NULL"
+        f"UPDATE {tables.queue} {BY_ROW} SET attempt = attempt - ({is_released}),"
+        f" abandoned = abandoned AND ({is_released}), visible_at = {visible_at}, token = NULL"
         f" WHERE {_held(list(items))}"
     )
 

@@ -7,7 +7,7 @@ import pymysql
 
 from asynctasq.drivers import Finding, Level
 from asynctasq_mysql.errors import DENIED, MIGRATE, error_code
-from asynctasq_mysql.literals import text
+from asynctasq_mysql.literals import text, unnamed
 from asynctasq_mysql.look import Look
 from asynctasq_mysql.migrations import migrations, pending
 from asynctasq_mysql.tables import parts
@@ -58,7 +58,7 @@ async def rights(look: Look) -> Finding | None:
 async def paused(look: Look) -> Finding:
     """None: what waits in them waits for somebody to resume them."""
     rows = await look.rows(f"SELECT queue FROM {look.tables.paused} ORDER BY queue")
-    return Finding.of_paused([queue.decode() for (queue,) in rows])
+    return Finding.of_paused([unnamed(queue) for (queue,) in rows])
 
 
 async def engine(look: Look) -> Finding | None:

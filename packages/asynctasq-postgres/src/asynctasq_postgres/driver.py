@@ -19,6 +19,7 @@ from asynctasq_postgres.fetch import Fetch, Request
 from asynctasq_postgres.inspector import PostgresInspector
 from asynctasq_postgres.messages import (
     DONE,
+    ENCODING,
     ENQUEUE,
     EXTEND,
     MAX_BODY,
@@ -32,6 +33,7 @@ from asynctasq_postgres.messages import (
     held,
     outcomes,
 )
+from asynctasq_postgres.notes import codec_of, unless_unwritable
 from asynctasq_postgres.pool import Row
 from asynctasq_postgres.schema import Migrations
 from asynctasq_postgres.session import Session
@@ -106,11 +108,26 @@ class PostgresDriver(
         if all(item.outcome is Outcome.DONE for item in items):
             rows = await self.session.call(DONE, *held(deliveries))
         else:
-            again = [item for item in items if item.outcome in _AGAIN]
-            news = [(item.delivery.queue, item.delay) for item in again]
-            arguments = (*held(deliveries), *outcomes(items))
-            rows = await self.session.store(news, SETTLE, *arguments)
+            rows = await self._settle(items, deliveries)
         return [*_lost(deliveries, rows), *late]
+
+    async def _settle(
+        self, items: Sequence[Settlement], deliveries: Sequence[Delivery]
+    ) -> Sequence[Row]:
+        with unless_unwritable():
+            return await self._store(items, deliveries, "utf-8")
+        ((encoding,),) = await self.session.call(ENCODING)
+        with unless_unwritable():
+            return await self._store(items, deliveries, codec_of(encoding))
+        return await self._store(items, deliveries, "ascii")
+
+    async def _store(
+        self, items: Sequence[Settlement], deliveries: Sequence[Delivery], codec: str
+    ) -> Sequence[Row]:
+        again = [item for item in items if item.outcome in _AGAIN]
+        news = [(item.delivery.queue, item.delay) for item in again]
+        arguments = (*held(deliveries), *outcomes(items, codec))
+        return await self.session.store(news, SETTLE, *arguments)
 
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
         """Extend leases; see `BaseDriver.extend`."""

@@ -69,7 +69,7 @@ class Fetch:
         request = self._request
         rows = await self._session.rows(CLAIM, request.queues, request.limit, request.lease, token)
         if rows and rows[0][1] is None:
-            return Claim([], rows[0][4])
+            return Claim([], rows[0][5])
         return Claim(delivered(rows, token))
 
     async def _give_back(self, claim: Claim) -> None:

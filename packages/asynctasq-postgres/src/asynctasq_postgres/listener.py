@@ -41,6 +41,7 @@ class Listener:
         self._channel = channel
         self._waiters = waiters
         self._task: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
         self._closed = asyncio.Event()
         self._proof = f"proof:{uuid4()}"
         self._proved = asyncio.Event()
@@ -54,6 +55,8 @@ class Listener:
     async def close(self) -> None:
         """End the connection."""
         if self._task is not None:
+            if self._connection is not None:
+                self._connection.terminate()  # before: a statement is to fail, not to be cancelled
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
@@ -76,7 +79,7 @@ class Listener:
             await asyncio.sleep(pause * random.uniform(0.5, 1))
 
     async def _listen(self) -> None:
-        connection = await self._connect()
+        connection = self._connection = await self._connect()
         try:
             self._closed.clear()
             connection.add_termination_listener(self._on_close)
@@ -87,7 +90,7 @@ class Listener:
             while not await _is_set_within(self._closed, PROBE_AFTER):
                 await connection.execute("SELECT 1", timeout=PROBE_LIMIT)
         finally:
-            self.hears = False
+            self.hears, self._connection = False, None
             connection.terminate()
             self._waiters.tell_all()  # to look by themselves from now on
 

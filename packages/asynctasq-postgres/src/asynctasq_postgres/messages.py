@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from asynctasq.drivers import Delivery, Message, Settlement, enqueueing
 from asynctasq.errors import BrokerRejected
+from asynctasq_postgres.notes import writable
 from asynctasq_postgres.pool import Row
 
 ENQUEUE = "SELECT {enqueue}($1, $2, $3, $4, $5)"
@@ -12,11 +13,14 @@ CLAIM = "SELECT * FROM {claim}($1, $2, $3, $4)"
 DONE = "SELECT * FROM {done}($1, $2, $3)"
 SETTLE = "SELECT * FROM {settle}($1, $2, $3, $4, $5, $6, $7)"
 EXTEND = "SELECT * FROM {extend}($1, $2, $3, $4)"
+ENCODING = "SELECT current_setting('server_encoding')"
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_DELAY = 100 * 365 * 86400.0
-#: Bytes of bodies after which a statement takes no further message.
-CHUNK_BYTES = 64 * 1024 * 1024
+#: Messages and bytes of bodies after which a statement takes no further message, so that a slow
+#: server, or a slow line, is through with it long before the limit of a statement.
+CHUNK_ROWS = 5000
+CHUNK_BYTES = 16 * 1024 * 1024
 #: Bytes of a queue's name or an id, so that both fit into an entry of an index.
 MAX_NAME = 1000
 
@@ -36,11 +40,12 @@ def check_seconds(seconds: float) -> float:
 
 
 def chunks(messages: Iterable[Message]) -> Iterator[Sequence[Message]]:
-    """`messages` in portions for one statement each: usually one."""
+    """`messages` in portions for one statement each: usually there is one."""
     chunk: list[Message] = []
     size = 0
     for message in messages:
-        if chunk and size + len(message.body) > CHUNK_BYTES:
+        full = len(chunk) == CHUNK_ROWS or size + len(message.body) > CHUNK_BYTES
+        if chunk and full:
             yield chunk
             chunk, size = [], 0
         chunk.append(message)
@@ -74,18 +79,23 @@ def held(deliveries: Sequence[Delivery]) -> tuple[list[str], list[str], list[obj
     )
 
 
-def outcomes(items: Sequence[Settlement]) -> tuple[list[str], list[float], list[str]]:
-    """The further arguments of ``settle``."""
+def outcomes(
+    items: Sequence[Settlement], codec: str = "utf-8"
+) -> tuple[list[str], list[float], list[str]]:
+    """The further arguments of ``settle``, with notes in characters that `codec` has."""
     return (
         [one.outcome.value for one in items],
         [check_seconds(one.delay) for one in items],
-        [_printable(one.note) for one in items],
+        [writable(one.note, codec) for one in items],
     )
 
 
 def delivered(rows: Sequence[Row], token: int) -> list[Delivery]:
     """The deliveries in rows of ``claim``."""
-    return [Delivery(row[1], row[0], row[3], row[2], token) for row in rows]
+    return [
+        Delivery(message_id, queue, body, attempt, token, abandoned)
+        for queue, message_id, attempt, abandoned, body, _ in rows
+    ]
 
 
 def _check_name(name: str) -> None:
@@ -98,8 +108,3 @@ def _check_name(name: str) -> None:
             f"{name[:40]!r}: the name of a queue or a message has 1 to {MAX_NAME} bytes of UTF-8,"
             " and no NUL character"
         )
-
-
-def _printable(note: str) -> str:
-    """`note` without what PostgreSQL's text cannot hold."""
-    return note.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

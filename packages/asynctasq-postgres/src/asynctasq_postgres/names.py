@@ -1,13 +1,16 @@
 """The names of tables and functions, all made from the two that are settings."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 
 _PART = r"[A-Za-z_][A-Za-z0-9_]*"
 _TABLE = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<name>{_PART})")
 _PLACE = re.compile(r"\{(\w+)\}")
-#: PostgreSQL cuts names after 63 characters; ours have endings of up to 11.
+#: PostgreSQL cuts names after 63 bytes, and refuses longer ones of channels; ours have endings of
+#: up to 11, and every character of them is one byte.
 LONGEST = 48
+LONGEST_CHANNEL = 63
 
 
 def check_table_name(name: str) -> str:
@@ -50,13 +53,21 @@ class Names:
 
     @property
     def channel(self) -> str:
-        """Where those who wait for messages are told of some."""
-        return self.queue_table
+        """Where those who wait for messages are told of some; a long name ends with its hash."""
+        name = self.queue_table.encode()
+        if len(name) <= LONGEST_CHANNEL:
+            return self.queue_table
+        ending = f"_{hashlib.sha256(name).hexdigest()[:16]}"
+        return name[: LONGEST_CHANNEL - len(ending)].decode(errors="ignore") + ending
 
-    def others(self) -> list[str]:
-        """The tables beside that of dead messages."""
+    def relations(self) -> list[str]:
+        """The tables, their indexes and the sequence; no name may be there twice."""
         kinds = ("workers", "paused", "migrations")
-        return [self.queue_table, *(f"{self.queue_table}_{kind}" for kind in kinds)]
+        tables = [self.queue_table, *(f"{self.queue_table}_{kind}" for kind in kinds)]
+        tables.append(self.dead_letter_table)
+        endings = (self.queue_table + "_due", self.queue_table + "_seq_seq")
+        keys = [f"{table}_pkey" for table in tables]
+        return [*tables, *keys, *endings, self.dead_letter_table + "_died"]
 
 
 def _quoted(name: str) -> str:

@@ -15,6 +15,8 @@ BURST = 50.0
 RATE = 100.0
 #: What is due later than so many seconds from now is seen by everybody's next look.
 HORIZON = 60.0
+#: Seconds that the end may take: a server that is silent is told nothing.
+CLOSE_LIMIT = 1.0
 
 
 class News:
@@ -48,10 +50,12 @@ class News:
         if self._pending and self._task is None:
             self._task = asyncio.create_task(self._tell_soon())
 
-    async def close(self) -> None:
-        """Tell of what is left."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+    async def close(self, limit: float = CLOSE_LIMIT) -> None:
+        """Tell of what is left, in at most `limit` seconds; the next look finds the rest."""
+        if (task := self._task) is not None:
+            await asyncio.wait([task], timeout=limit)
+            task.cancel()
+            await asyncio.wait([task])
 
     async def _tell_soon(self) -> None:
         # What fails here is found by everybody's next look.

@@ -13,6 +13,8 @@ from asynctasq_postgres.settings import PostgresSettings
 
 #: Seconds in which a connection is there, or not.
 CONNECT_LIMIT = 5.0
+#: Seconds in which it is there after its caller was cancelled, or it is given up.
+CUT_LIMIT = 1.0
 #: Seconds in which a statement must be through: a server that is gone without a word never answers.
 #: The third of a usual lease later, and there is time to renew it on another connection.
 STATEMENT_LIMIT = 15.0
@@ -119,14 +121,16 @@ async def open_connection(
 
 
 async def _to_its_end(opening: Coroutine[Any, Any, Opened]) -> Opened:
-    """What is opened; a cancelled caller waits for the end, which `CONNECT_LIMIT` bounds.
+    """What is opened; a cancelled caller waits up to `CUT_LIMIT` for the end.
 
-    asyncpg, cut off while it connects, leaves errors behind that nobody can take.
+    Some versions of asyncpg, cut off while they connect, leave an error behind that nobody takes.
     """
     task = asyncio.create_task(opening)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=CUT_LIMIT)
+        task.cancel()
         await asyncio.wait([task])
         if not task.cancelled() and task.exception() is None:
             task.result().terminate()

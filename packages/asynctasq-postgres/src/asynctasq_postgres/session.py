@@ -20,8 +20,10 @@ from asynctasq_postgres.waiters import Waiters
 OLDEST = 13
 #: Seconds in which a call gets a connection.
 ACQUIRE_LIMIT = 30.0
-#: Seconds in which calls that were started must end after `Session.close`.
-CLOSE_LIMIT = 3.0
+#: Seconds that calls have to end after `Session.close`, whatever the server does, and what each
+#: step after them may take.
+CLOSE_LIMIT = 1.5
+ENDING = 0.25
 #: How often a statement is tried that lost against another one.
 TRIES = 5
 
@@ -52,13 +54,20 @@ class Session:
 
     async def close(self) -> None:
         """End what runs, and let go of the server."""
-        await self.news.close()
-        self.closing = True
-        self.waiters.tell_all()
-        await self.listener.close()
-        await self.shield.close(CLOSE_LIMIT)
-        if self._pool is not None:
-            await _close(self._pool)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CLOSE_LIMIT
+        # not by cancelling what waits for an answer: asyncpg would ask the server to do the same
+        alarm = loop.call_at(deadline, self._terminate)
+        try:
+            await self.news.close()
+            self.closing = True
+            self.waiters.tell_all()
+            left = deadline + ENDING - loop.time()
+            await asyncio.gather(self.listener.close(), self.shield.close(left))
+            if self._pool is not None:
+                await _close(self._pool)
+        finally:
+            alarm.cancel()
 
     async def call(self, sql: str, *arguments: object) -> Sequence[Row]:
         """The rows of one statement, which comes to its end also when the caller is cancelled."""
@@ -112,6 +121,10 @@ class Session:
                 return QUIET_LOOK
         return self.settings.postgres_poll_interval
 
+    def _terminate(self) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+
     async def _fetch(self, statement: str, arguments: Sequence[object]) -> Sequence[Row]:
         async with self.pool.acquire(timeout=ACQUIRE_LIMIT) as connection:
             try:
@@ -140,7 +153,7 @@ def check_version(connection: Connection, location: str) -> None:
 async def _close(pool: Pool) -> None:
     try:
         with suppress(*FAILURES):
-            async with asyncio.timeout(CLOSE_LIMIT):
+            async with asyncio.timeout(ENDING):
                 await pool.close()
     finally:
         pool.terminate()

@@ -73,8 +73,12 @@ class PostgresSettings(DriverSettings):
     def _fits_together(self) -> Self:
         if self.postgres_min_pool_size > self.postgres_max_pool_size:
             raise ValueError("postgres_min_pool_size: is larger than postgres_max_pool_size")
-        if self.postgres_dead_letter_table in self.names().others():
-            raise ValueError("postgres_dead_letter_table: is a table with other contents already")
+        relations = self.names().relations()
+        if len(set(relations)) < len(relations):
+            raise ValueError(
+                "postgres_dead_letter_table: it, or its index, is a table or an index with other"
+                " contents already"
+            )
         return self
 
     def dsn(self) -> str:

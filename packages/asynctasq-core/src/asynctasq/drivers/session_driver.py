@@ -8,6 +8,13 @@ from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.drivers.settings import DriverSettings
 from asynctasq.errors import BrokerUnavailable
 
+#: Sockets, locks and futures belong to the event loop they were made on: used from another one,
+#: they hang their callers, or bring down the interpreter.
+WRONG_LOOP = (
+    "this driver is connected on another event loop; use one driver for each event loop:"
+    " driver.sibling() makes another one"
+)
+
 
 class Session(Protocol):
     """What a driver has of its broker while it is connected: connections, and what goes with them.
@@ -33,6 +40,7 @@ class SessionDriver(BaseDriver, Generic[SessionT]):
     def __init__(self, settings: DriverSettings) -> None:
         super().__init__(settings)
         self._session: SessionT | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._connecting = asyncio.Lock()
 
     @abstractmethod
@@ -41,25 +49,48 @@ class SessionDriver(BaseDriver, Generic[SessionT]):
 
     async def connect(self) -> None:
         """Open a session; see `BaseDriver.connect`."""
+        self._settle_on_loop()
         async with self._connecting:
             if self._session is None:
-                session = self.make_session()
-                try:
-                    await session.open()
-                except BaseException:
-                    await session.close()
-                    raise
-                self._session = session
+                self._session = await self._open()
+                self._loop = asyncio.get_running_loop()
 
     async def disconnect(self) -> None:
         """Close the session; see `BaseDriver.disconnect`."""
-        if self._session is not None:
-            session, self._session = self._session, None
+        self._settle_on_loop()
+        session, self._session, self._loop = self._session, None, None
+        if session is not None:
             await session.close()
 
     @property
     def session(self) -> SessionT:
-        """The open session; raises `BrokerUnavailable` when there is none."""
+        """The open session.
+
+        Raises `BrokerUnavailable` when there is none, and `RuntimeError` on another event loop
+        than the one it was opened on.
+        """
         if self._session is None:
             raise BrokerUnavailable("the driver is not connected; call connect() first")
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(WRONG_LOOP)
         return self._session
+
+    async def _open(self) -> SessionT:
+        session = self.make_session()
+        try:
+            await session.open()
+        except BaseException:
+            self._loop = None
+            await session.close()
+            raise
+        return session
+
+    def _settle_on_loop(self) -> None:
+        """Belong to the running loop; raises `RuntimeError` while another one has the driver."""
+        if self._loop is not None and self._loop.is_closed():
+            # what was open ended with its loop
+            self._session, self._loop, self._connecting = None, None, asyncio.Lock()
+        running = asyncio.get_running_loop()
+        if self._loop not in (None, running):
+            raise RuntimeError(WRONG_LOOP)
+        self._loop = running

@@ -1,4 +1,5 @@
--- `seq` is the order of arrival. A message is held while it has a token. `due` serves the claim's
+-- `seq` is the order of arrival. A message is held while it has a token, which stays when its lease
+-- runs out: the next claim marks it `abandoned`, and only a release keeps that mark. `due` serves the claim's
 -- WHERE and ORDER BY exactly, so that a claim locks what it takes and nothing else; with `token`
 -- it also counts states without the bodies. Names are bytes: no collation makes two of them one.
 CREATE TABLE IF NOT EXISTS {queue_table} (
@@ -9,6 +10,7 @@ CREATE TABLE IF NOT EXISTS {queue_table} (
     visible_at DATETIME(6) NOT NULL,
     attempt INT NOT NULL DEFAULT 0,
     token BIGINT UNSIGNED NULL,
+    abandoned TINYINT NOT NULL DEFAULT 0,
     PRIMARY KEY (seq),
     UNIQUE KEY message (queue, id),
     KEY due (queue, visible_at, seq, token)

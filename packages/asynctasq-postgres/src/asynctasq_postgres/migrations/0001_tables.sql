@@ -1,5 +1,6 @@
 -- What waits, and what is held: visible_at is when it can be delivered, in the future while a
--- delay or a lease lasts; token is the lease's, and there is one while it is held.
+-- delay or a lease lasts; token is the lease's, and there is one while it is held. It stays when a
+-- lease runs out: the next claim marks the message abandoned, and only a release keeps that mark.
 CREATE TABLE IF NOT EXISTS {table} (
     queue text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
@@ -7,6 +8,7 @@ CREATE TABLE IF NOT EXISTS {table} (
     visible_at timestamptz NOT NULL,
     token bigint,
     attempt integer NOT NULL DEFAULT 0,
+    abandoned boolean NOT NULL DEFAULT false,
     body bytea NOT NULL,
     PRIMARY KEY (id, queue)
 ) WITH (

@@ -68,7 +68,9 @@ $body$;
 -- are none, one row without an id says how many seconds from now there will be.
 CREATE OR REPLACE FUNCTION {claim}(
     queues text[], most integer, lease double precision, holder bigint
-) RETURNS TABLE (queue text, id text, attempt integer, body bytea, seconds double precision)
+) RETURNS TABLE (
+    queue text, id text, attempt integer, abandoned boolean, body bytea, seconds double precision
+)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 SET enable_hashjoin = off SET enable_mergejoin = off
@@ -93,9 +95,11 @@ BEGIN
             )
             UPDATE {table} AS held
             SET visible_at = moment + make_interval(secs => lease), token = holder,
-                attempt = held.attempt + 1
+                attempt = held.attempt + 1,
+                abandoned = held.abandoned OR held.token IS NOT NULL
             FROM due WHERE held.id BETWEEN due.id AND due.id AND held.queue || '' = due.queue
-            RETURNING held.queue, held.id, held.attempt, held.body, 0.0::double precision;
+            RETURNING held.queue, held.id, held.attempt, held.abandoned, held.body,
+                0.0::double precision;
         GET DIAGNOSTICS taken = ROW_COUNT;
         room := room - taken;
         EXIT WHEN room <= 0;
@@ -108,7 +112,7 @@ BEGIN
             ORDER BY waiting.queue, waiting.visible_at, waiting.seq LIMIT 1
         ) AS next
         WHERE NOT EXISTS (SELECT FROM {paused} AS resting WHERE resting.queue = name);
-        RETURN QUERY SELECT NULL::text, NULL::text, 0, NULL::bytea,
+        RETURN QUERY SELECT NULL::text, NULL::text, 0, false, NULL::bytea,
             extract(epoch FROM moment - clock_timestamp())::double precision;
     END IF;
 END
@@ -174,7 +178,8 @@ BEGIN
         ), again AS (
             UPDATE {table} AS held
             SET visible_at = moment + make_interval(secs => item.delay), token = NULL,
-                attempt = held.attempt - CASE item.outcome WHEN 'release' THEN 1 ELSE 0 END
+                attempt = held.attempt - CASE item.outcome WHEN 'release' THEN 1 ELSE 0 END,
+                abandoned = held.abandoned AND item.outcome = 'release'
             FROM item WHERE item.outcome IN ('retry', 'release')
             AND held.id BETWEEN item.id AND item.id AND held.queue || '' = item.queue
             AND held.token = item.token

@@ -44,14 +44,15 @@ class Database:
 
     def close(self) -> None:
         """Close the file; the last one to do so, in all processes, tidies up its journal."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def drop_replaced_file(self) -> None:
         """Close a file that was removed or replaced; the next call opens what is there now.
 
-        What is written to a file that lost its name is acknowledged, and gone.
+        What is written to a file that lost its name is acknowledged, and gone. Raises `OSError`
+        while the place of the file cannot be looked at.
         """
         if self._connection is not None and self._file != _identity(self.path):
             self.close()
@@ -108,5 +109,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
     except FileNotFoundError:
+        os.stat(path.parent)  # its directory is gone with it: nothing can be created there
         return None
     return status.st_dev, status.st_ino

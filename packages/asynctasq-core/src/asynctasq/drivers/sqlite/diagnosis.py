@@ -24,7 +24,7 @@ def diagnose(path: Path, settings: SQLiteSettings) -> list[Finding]:
     """
     try:
         return list(_findings(path, settings))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise translate_errors(error, path) from error
 
 

@@ -7,11 +7,12 @@ from typing import Self, TypeVar, cast
 
 from asynctasq.drivers.abilities import Finding, QueueStats, State, StoredMessage, WorkerInfo
 from asynctasq.drivers.base_driver import BaseDriver, Delivery, Message, Outcome, Settlement
+from asynctasq.drivers.session_driver import WRONG_LOOP
 from asynctasq.drivers.settings import DriverSettings
 from asynctasq.drivers.sqlite import control, diagnosis, inspector, registry, store, transaction
 from asynctasq.drivers.sqlite.database import Database
 from asynctasq.drivers.sqlite.settings import SQLiteSettings
-from asynctasq.drivers.sqlite.thread import DatabaseThread
+from asynctasq.drivers.sqlite.thread import DatabaseThread, take_error
 from asynctasq.errors import BrokerUnavailable
 
 T = TypeVar("T")
@@ -42,7 +43,8 @@ class SQLiteDriver(BaseDriver):
 
     async def connect(self) -> None:
         """Open the file, which is created if need be; see `BaseDriver.connect`."""
-        if self._thread is not None and not self._thread.is_of_another_process():
+        self._leave_other_loops()
+        if self._thread is not None:
             return
         self._thread = DatabaseThread(Database(self._path, cast(SQLiteSettings, self.settings)))
         try:
@@ -53,8 +55,9 @@ class SQLiteDriver(BaseDriver):
 
     async def disconnect(self) -> None:
         """Close the file and end the thread; see `BaseDriver.disconnect`."""
+        self._leave_other_loops()
         thread, self._thread = self._thread, None
-        if thread is not None and not thread.is_of_another_process():
+        if thread is not None:
             await thread.end()
 
     async def enqueue(self, messages: Sequence[Message]) -> None:
@@ -178,20 +181,32 @@ class SQLiteDriver(BaseDriver):
             claim.add_done_callback(partial(_give_back, thread))
             raise
 
+    def _leave_other_loops(self) -> None:
+        """Forget a thread of a parent process, or of an event loop that was closed.
+
+        Raises `RuntimeError` for a thread of another event loop that is in use.
+        """
+        if self._thread is None or self._thread.is_of_another_process():
+            self._thread = None
+        elif self._thread.is_of_another_loop():
+            self._thread.end_without_loop()
+            self._thread = None
+
     def _running(self) -> DatabaseThread:
         if self._thread is None:
             raise BrokerUnavailable(f"{self._path} is not connected; call connect() first")
         if self._thread.is_of_another_process():
             raise BrokerUnavailable(f"{self._path} was opened before a fork; call connect() again")
+        if self._thread.is_of_another_loop():
+            raise RuntimeError(WRONG_LOOP)
         return self._thread
 
 
 def _give_back(thread: DatabaseThread, claim: asyncio.Future[store.Claim]) -> None:
-    if claim.exception() is None and (taken := claim.result().deliveries):
+    if not claim.cancelled() and claim.exception() is None and (taken := claim.result().deliveries):
         released = [Settlement(delivery, Outcome.RELEASE) for delivery in taken]
         settled = thread.submit(partial(store.settle, settlements=released))
-        # Nobody is there to be told of an error; the leases end then in their time.
-        settled.add_done_callback(lambda future: future.exception())
+        settled.add_done_callback(take_error)  # without it, the leases end in their time
 
 
 async def _wait(event: asyncio.Event, timeout: float) -> None:

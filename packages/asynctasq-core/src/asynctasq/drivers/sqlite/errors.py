@@ -23,7 +23,7 @@ _LASTING = {
 }
 
 
-def is_busy(error: Exception) -> bool:
+def is_busy(error: BaseException) -> bool:
     """Whether another connection held its lock for too long."""
     return isinstance(error, sqlite3.Error) and primary_code(error) == sqlite3.SQLITE_BUSY
 
@@ -33,8 +33,14 @@ def primary_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def translate_errors(error: Exception, path: Path) -> Exception:
-    """The error of the seam that stands for `error`; what is none of SQLite's stays."""
+def translate_errors(error: BaseException, path: Path) -> BaseException:
+    """The error of the seam that stands for `error`; what is none of SQLite's stays.
+
+    What the file system refuses passes: a file that was opened once is there again when a network
+    mount, a disk or a permission is.
+    """
+    if isinstance(error, OSError):
+        return BrokerUnavailable(f"{path} cannot be reached: {error.strerror or error}")
     if not isinstance(error, sqlite3.Error):
         return error
     code = primary_code(error)

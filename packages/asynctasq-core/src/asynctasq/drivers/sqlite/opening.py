@@ -14,7 +14,9 @@ OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING
 APPLICATION_ID = int.from_bytes(b"ATsq", "big")
 
 # `seq` is the order of arrival. A message is held while it has a receipt, dead when it has a
-# `died_at`. Times are microseconds of the machine's clock, which all processes share.
+# `died_at`. It keeps its receipt when its lease runs out: the next claim marks it `abandoned`,
+# and only RELEASE keeps that mark. Times are microseconds of the machine's clock, which all
+# processes share.
 # `due` serves the claim's WHERE and ORDER BY, and with `receipt` counts of states without the
 # bodies; dead messages are not in it.
 _TABLES = (
@@ -27,6 +29,7 @@ _TABLES = (
         visible_at INTEGER NOT NULL,
         attempt INTEGER NOT NULL DEFAULT 0,
         receipt INTEGER,
+        abandoned INTEGER NOT NULL DEFAULT 0,
         died_at INTEGER,
         note TEXT NOT NULL DEFAULT '',
         UNIQUE (queue, id)

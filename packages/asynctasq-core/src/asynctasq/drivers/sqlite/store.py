@@ -40,9 +40,10 @@ DUE = """
 """
 
 CLAIM = """
-    UPDATE messages SET attempt = attempt + 1, visible_at = ?, receipt = ?
+    UPDATE messages SET attempt = attempt + 1, visible_at = ?, receipt = ?,
+                        abandoned = abandoned OR receipt IS NOT NULL
     WHERE seq IN (SELECT value FROM json_each(?))
-    RETURNING seq, id, body, attempt
+    RETURNING seq, id, body, attempt, abandoned
 """
 
 HELD = """
@@ -55,7 +56,8 @@ REMOVE = "DELETE FROM messages WHERE seq IN (SELECT value FROM json_each(?))"
 
 CHANGE = """
     UPDATE messages SET visible_at = change.visible_at, attempt = attempt - change.uncounted,
-                        died_at = change.died_at, note = change.note, receipt = NULL
+                        died_at = change.died_at, note = change.note, receipt = NULL,
+                        abandoned = abandoned AND change.uncounted
     FROM (SELECT json_extract(value, '$[0]') AS seq, json_extract(value, '$[1]') AS visible_at,
                  json_extract(value, '$[2]') AS uncounted, json_extract(value, '$[3]') AS died_at,
                  json_extract(value, '$[4]') AS note
@@ -191,8 +193,8 @@ def _take(db: Database, queue: str, limit: int, lease: float) -> list[Delivery]:
     token = secrets.randbits(63)
     rows = db.execute(CLAIM, [now + micros(lease), token, json.dumps(order)])
     taken = {
-        seq: Delivery(message_id, queue, body, attempt, Receipt(seq, token))
-        for seq, message_id, body, attempt in rows
+        seq: Delivery(message_id, queue, body, attempt, Receipt(seq, token), bool(abandoned))
+        for seq, message_id, body, attempt, abandoned in rows
     }
     return [taken[seq] for seq in order]
 

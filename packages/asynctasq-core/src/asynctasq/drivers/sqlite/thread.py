@@ -4,6 +4,7 @@ While a commit is on its way to the disk the next calls gather, and share the ne
 """
 
 import asyncio
+import logging
 import os
 import queue
 import threading
@@ -12,9 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from asynctasq.drivers.session_driver import WRONG_LOOP
 from asynctasq.drivers.sqlite.database import Database
 from asynctasq.drivers.sqlite.errors import is_busy, translate_errors
 from asynctasq.drivers.sqlite.waiters import waiters_of
+from asynctasq.errors import BrokerUnavailable
+
+logger = logging.getLogger("asynctasq.sqlite")
 
 T = TypeVar("T")
 
@@ -34,11 +39,14 @@ class Call:
     work: Callable[[Database], object]
     future: asyncio.Future[Any]
     result: object = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 class DatabaseThread:
-    """Runs calls from one event loop on a database, in the order they came."""
+    """Runs calls from one event loop on a database, in the order they came.
+
+    Every call is answered, also when the thread has ended.
+    """
 
     def __init__(self, database: Database) -> None:
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -48,6 +56,7 @@ class DatabaseThread:
         self._process = os.getpid()
         self._loop = asyncio.get_running_loop()
         self._inbox: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, name="asynctasq-sqlite", daemon=True)
         _at_work.add(self)
         self._thread.start()
@@ -56,10 +65,16 @@ class DatabaseThread:
         """Whether it stayed behind when this process was forked."""
         return self._process != os.getpid()
 
+    def is_of_another_loop(self) -> bool:
+        """Whether it answers another event loop than the running one."""
+        return asyncio.get_running_loop() is not self._loop
+
     def submit(self, work: Callable[[Database], T]) -> asyncio.Future[T]:
         """Have `work` done in a transaction; the future is done when it is durable."""
         call = Call(work, self._loop.create_future())
         self._inbox.put(call)
+        if self._stopped:
+            self._refuse_rest()
         return cast("asyncio.Future[T]", call.future)
 
     @contextmanager
@@ -78,6 +93,7 @@ class DatabaseThread:
         """Do what was submitted, close the file, end the thread."""
         # A cancelled claim gives back what it took when its answer comes: let all answers come.
         last = self.submit(lambda database: None)
+        last.add_done_callback(take_error)
         try:
             await asyncio.wait([last])
         finally:
@@ -86,22 +102,34 @@ class DatabaseThread:
         await asyncio.shield(self._ended)
         self._thread.join()
 
+    def end_without_loop(self) -> None:
+        """End the thread of a closed loop, where nobody waits any more."""
+        if not self._loop.is_closed():
+            raise RuntimeError(WRONG_LOOP)
+        self._inbox.put(None)
+        self._thread.join()
+
     # --- in the thread
 
     def _run(self) -> None:
-        stopped = False
-        while not stopped:
-            batch = self._next_batch()
-            stopped = None in batch
-            calls = [call for call in batch if call is not None]
-            if calls:
-                self._execute(calls)
-                self._post(_answer, calls, self._database)
-            if self._watching:
-                self._look()
-        self._database.close()
-        _at_work.discard(self)
-        self._post(self._ended.set_result, None)
+        try:
+            while not self._stopped:
+                batch = self._next_batch()
+                self._stopped = None in batch
+                self._serve([call for call in batch if call is not None])
+        finally:
+            self._stopped = True
+            self._discard()
+            self._refuse_rest()
+            _at_work.discard(self)
+            self._post(self._ended.set_result, None)
+
+    def _serve(self, calls: list[Call]) -> None:
+        if calls:
+            self._execute(calls)
+            self._post(_answer, calls, self._database)
+        if self._watching:
+            self._look()
 
     def _next_batch(self) -> list[Call | None]:
         try:
@@ -118,14 +146,35 @@ class DatabaseThread:
             for call in calls:
                 call.result = call.work(self._database)
             news = self._database.commit()
-        except Exception as error:  # noqa: BLE001 - it belongs to those who wait for an answer
-            self._database.rollback()
+        except BaseException as error:  # noqa: BLE001 - it belongs to those who wait for an answer
+            self._roll_back()
             self._fail(calls, error)
         else:
             if news:
                 self._waiters.wake()
 
-    def _fail(self, calls: list[Call], error: Exception) -> None:
+    def _roll_back(self) -> None:
+        try:
+            self._database.rollback()
+        except Exception:  # noqa: BLE001 - its connection is of no use: to close it rolls back
+            self._discard()
+
+    def _discard(self) -> None:
+        try:
+            self._database.close()
+        except Exception:  # it is dropped all the same, and the next call opens another
+            logger.warning("cannot close %s", self._database.path, exc_info=True)
+
+    def _refuse_rest(self) -> None:
+        """Answer what was submitted too late; from either thread."""
+        with suppress(queue.Empty):
+            while True:
+                call = self._inbox.get_nowait()
+                if call is not None:
+                    call.error = BrokerUnavailable(f"{self._database.path} was disconnected")
+                    self._post(_answer, [call], self._database)
+
+    def _fail(self, calls: list[Call], error: BaseException) -> None:
         if len(calls) > 1 and not is_busy(error):  # busy would be so again, one by one
             for call in calls:
                 self._execute([call])
@@ -144,6 +193,12 @@ class DatabaseThread:
     def _post(self, callback: Callable[..., object], *args: object) -> None:
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more
             self._loop.call_soon_threadsafe(callback, *args)
+
+
+def take_error(future: asyncio.Future[Any]) -> None:
+    """Own the error of a call that nobody waits for: what it was to do is undone in time."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _answer(calls: list[Call], database: Database) -> None:

@@ -1,5 +1,6 @@
 """Storing messages over a caller's own connection, in the transaction that is open there."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,13 +24,15 @@ async def enqueue_on(connection: object, path: Path, messages: Sequence[Message]
         enqueue_on_sync(own, path, messages)
         return
     try:
-        async with own.execute("PRAGMA database_list") as cursor:
+        async with own.cursor() as cursor:
+            cursor.row_factory = None  # the caller's may make anything of a row
+            await cursor.execute("PRAGMA database_list")
             schema = _schema(await cursor.fetchall(), path)
-        async with own.execute(f"PRAGMA {schema}.application_id") as cursor:
+            await cursor.execute(f"PRAGMA {schema}.application_id")
             _refuse_other_files(await cursor.fetchone(), path)
         for statement, parameters in insertions(messages, schema):
             await own.execute(statement, parameters)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise translate_errors(error, path) from error
 
 
@@ -42,19 +45,22 @@ def enqueue_on_sync(connection: object, path: Path, messages: Sequence[Message])
     if not isinstance(own, sqlite3.Connection):
         raise BrokerRejected(f"connection= takes {_KNOWN}, and this is a {name_of(connection)}")
     try:
-        schema = _schema(own.execute("PRAGMA database_list").fetchall(), path)
-        _refuse_other_files(own.execute(f"PRAGMA {schema}.application_id").fetchone(), path)
+        cursor = own.cursor()
+        cursor.row_factory = None  # the caller's may make anything of a row
+        schema = _schema(cursor.execute("PRAGMA database_list").fetchall(), path)
+        _refuse_other_files(cursor.execute(f"PRAGMA {schema}.application_id").fetchone(), path)
         for statement, parameters in insertions(messages, schema):
             own.execute(statement, parameters)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise translate_errors(error, path) from error
 
 
 def _schema(databases: Iterator[Any] | Sequence[Any], path: Path) -> str:
     """Under which name the connection has the queue's file, quoted."""
     for _, name, file in databases:
-        if file and Path(file).resolve() == path.resolve():
-            return '"' + str(name).replace('"', '""') + '"'
+        # a caller's text_factory may make bytes of text
+        if file and Path(os.fsdecode(file)).resolve() == path.resolve():
+            return '"' + os.fsdecode(name).replace('"', '""') + '"'
     raise BrokerRejected(
         f"this connection is not on {path}: open that file, or ATTACH it, to store tasks with"
         " your own data"
