@@ -118,9 +118,10 @@ class Publisher:
                 async with asyncio.timeout(limit):
                     await batch.ended.wait()
         if batch.open and self._channel.closed is None:
-            if self._link.blocked:
+            if not self._link.blocked:
+                self._link.abort("messages are not confirmed")
+            elif Fate.STORED not in batch.fates:
                 raise self._blocked()
-            self._link.abort("messages are not confirmed")
 
     async def _wait_until_unblocked(self) -> None:
         if self._link.blocked is None:
