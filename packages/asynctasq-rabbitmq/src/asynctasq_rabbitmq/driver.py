@@ -128,8 +128,11 @@ class RabbitMQDriver(RabbitMQInspector, BaseDriver):
         raise BrokerUnavailable("the driver is not connected; call connect() first")
 
 
-async def _settled(by_owner: Mapping[Owner, Sequence[Settlement]]) -> list[Delivery]:
+async def _settled(by_owner: Mapping[Owner, Sequence[Settlement]]) -> Sequence[Delivery]:
     """What was lost; raises the first error, when all owners have done what they can."""
+    if len(by_owner) == 1:
+        ((owner, items),) = by_owner.items()
+        return await owner.settle(items)
     lost: list[Delivery] = []
     applied: list[Held] = []
     failure: BrokerError | None = None

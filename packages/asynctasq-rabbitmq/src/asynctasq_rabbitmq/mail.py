@@ -16,6 +16,7 @@ from asynctasq_rabbitmq.topology import Topology
 
 #: Bytes of a note that are kept: the headers of a message must fit in one frame.
 LONGEST_NOTE = 64 * 1024
+NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,12 @@ class Mail:
         publisher, topology = await self._connect()
         errors = await self._declare(topology, letters)
         ready = [i for i, error in enumerate(errors) if error is None]
-        fates = await self._publish(publisher, [letters[i] for i in ready])
+        try:
+            fates = await self._publish(publisher, [letters[i] for i in ready])
+        except ChannelClosed as error:
+            if error.code != NOT_FOUND:
+                raise
+            fates = [Fate.UNROUTABLE] * len(ready)  # the exchange of a delay is deleted
         missing: list[int] = []  # somebody deleted their queues since they were declared
         for i, fate in zip(ready, fates, strict=True):
             errors[i] = _error(fate, letters[i])

@@ -21,12 +21,8 @@ class Names:
 
     def word(self, queue: str) -> str:
         """`queue` as one word of a routing key."""
-        word = (
-            quote(queue, safe="", errors="surrogatepass")
-            .replace(".", "%2E")
-            .replace("~", "%7E")
-            .replace("%", "@")
-        )
+        word = quote(queue, safe="", errors="surrogatepass")
+        word = word.replace(".", "%2E").replace("~", "%7E").replace("%", "@")
         if not 0 < len(word) <= LONGEST_WORD:
             raise BrokerRejected(
                 f"the queue name {queue[:40]!r} has {len(word)} bytes, escapes included;"
