@@ -7,7 +7,7 @@ handed back, and the consumer pauses until it is asked again.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from pamqp import commands
 
@@ -24,6 +24,7 @@ IDLE_LIMIT = 0.2
 #: Seconds in which messages that the broker has must come to a consumer with credit.
 FENCE_LIMIT = 1.0
 FENCE_STEP = 0.02
+NOT_FOUND = 404
 
 
 class Consumer:
@@ -36,7 +37,8 @@ class Consumer:
         most: the most messages that may be here.
         accept: called with what the broker delivered again; True if it needs no dequeue.
         idle: called when nobody has wanted messages for a moment.
-        gone: called when the broker says that the queue is gone, to close the channel.
+        gone: called when the queue turns out to be gone, to close the channel.
+        stands: whether the queue is the one that was there when the consumer was made.
 
     Attributes:
         lost: why the channel ended, if it did.
@@ -56,6 +58,7 @@ class Consumer:
         accept: Callable[[Held], bool],
         idle: Callable[["Consumer"], None],
         gone: Callable[["Consumer"], None],
+        stands: Callable[[str], Awaitable[bool]],
     ) -> None:
         self.queue = queue
         self.name = name
@@ -69,6 +72,7 @@ class Consumer:
         self._accept = accept
         self._idle = idle
         self._gone = gone
+        self._stands = stands
         self._buffer: deque[Held] = deque()
         self._unacked = Unacked(channel.number)
         self._subscriptions = Subscriptions(channel, name)
@@ -225,6 +229,10 @@ class Consumer:
         more = min(more, self._most - len(self._unacked), MOST_PREFETCH)
         if more <= 0:
             return False
+        # to consume another queue of this name here would end the connection, on RabbitMQ 3.10
+        if not self._subscriptions.is_new and not await self._stands(self.queue):
+            self._lose_queue()
+            raise ChannelClosed(NOT_FOUND, f"queue {self.queue} was deleted")
         await self._subscriptions.add(more)
         return True
 
@@ -246,12 +254,17 @@ class Consumer:
 
     def _cancelled(self, tag: str) -> None:
         self._subscriptions.remove(tag)
+        self._lose_queue()
+
+    def _lose_queue(self) -> None:
         if not self.deleted:
             self.queue_is_gone()
             self._gone(self)
 
     def _ended(self, reason: ChannelClosed | LinkLost) -> None:
         self.lost = reason
+        if isinstance(reason, ChannelClosed) and reason.code == NOT_FOUND:
+            self.deleted = True  # nothing but this queue is named on this channel
         self.close()
         self._buffer.clear()
         if not self.deleted:

@@ -133,6 +133,7 @@ class Session:
                     accept=self._outcomes.recall,
                     idle=self._idle,
                     gone=self._gone,
+                    stands=topology.is_marked,
                 )
         return current
 

@@ -1,7 +1,6 @@
 """What one consumer has asked the broker for: credit, in one or more basic.consume."""
 
 import asyncio
-from itertools import count
 
 from pamqp import commands
 
@@ -31,7 +30,7 @@ class Subscriptions:
         self._channel = channel
         self._name = name
         self._by_tag: dict[str, Subscription] = {}
-        self._numbers = count(1)
+        self._last = 0
 
     @property
     def credit(self) -> int:
@@ -43,13 +42,19 @@ class Subscriptions:
         """Messages that may be here at once."""
         return sum(one.prefetch for one in self._by_tag.values())
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there has been none yet."""
+        return not self._last
+
     def of(self, tag: str) -> Subscription:
         """The subscription of a message; one without credit if it was cancelled meanwhile."""
         return self._by_tag.get(tag) or Subscription(0)
 
     async def add(self, prefetch: int) -> None:
         """Let the broker send so many more messages."""
-        tag = str(next(self._numbers))
+        self._last += 1
+        tag = str(self._last)
         self._by_tag[tag] = Subscription(prefetch)
         consume = commands.Basic.Consume(
             queue=self._name, consumer_tag=tag, arguments={"x-consumer-timeout": CONSUMER_TIMEOUT}
