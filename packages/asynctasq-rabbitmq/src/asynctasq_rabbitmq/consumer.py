@@ -7,8 +7,7 @@ handed back, and the consumer pauses until it is asked again.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from itertools import count
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from pamqp import commands
 
@@ -17,6 +16,7 @@ from asynctasq_rabbitmq.channel import Channel
 from asynctasq_rabbitmq.content import Content
 from asynctasq_rabbitmq.errors import ChannelClosed, LinkLost
 from asynctasq_rabbitmq.held import Held, Leases, Owner, State
+from asynctasq_rabbitmq.subscriptions import MOST_PREFETCH, Subscriptions
 from asynctasq_rabbitmq.unacked import Unacked
 
 #: Seconds for which a message may wait for a dequeue.
@@ -24,20 +24,7 @@ IDLE_LIMIT = 0.2
 #: Seconds in which messages that the broker has must come to a consumer with credit.
 FENCE_LIMIT = 1.0
 FENCE_STEP = 0.02
-#: Milliseconds for which a message may be held, by the broker's clock: leases are ours.
-CONSUMER_TIMEOUT = 2**31 - 1
-MOST_PREFETCH = 65535
-
-
-class Subscription:
-    """One basic.consume: `busy` of its `prefetch` messages are here and not settled."""
-
-    __slots__ = ("active", "busy", "prefetch")
-
-    def __init__(self, prefetch: int) -> None:
-        self.prefetch = prefetch
-        self.busy = 0
-        self.active = True
+NOT_FOUND = 404
 
 
 class Consumer:
@@ -50,7 +37,8 @@ class Consumer:
         most: the most messages that may be here.
         accept: called with what the broker delivered again; True if it needs no dequeue.
         idle: called when nobody has wanted messages for a moment.
-        gone: called when the broker says that the queue is gone, to close the channel.
+        gone: called when the queue turns out to be gone, to close the channel.
+        stands: whether the queue is the one that was there when the consumer was made.
 
     Attributes:
         lost: why the channel ended, if it did.
@@ -70,6 +58,7 @@ class Consumer:
         accept: Callable[[Held], bool],
         idle: Callable[["Consumer"], None],
         gone: Callable[["Consumer"], None],
+        stands: Callable[[str], Awaitable[bool]],
     ) -> None:
         self.queue = queue
         self.name = name
@@ -83,12 +72,11 @@ class Consumer:
         self._accept = accept
         self._idle = idle
         self._gone = gone
+        self._stands = stands
         self._buffer: deque[Held] = deque()
         self._unacked = Unacked(channel.number)
-        self._subscriptions: dict[str, Subscription] = {}
-        self._numbers = count(1)
+        self._subscriptions = Subscriptions(channel, name)
         self._waiting: dict[asyncio.Event, int] = {}
-        self._subscribing = asyncio.Lock()
         self._pause: asyncio.TimerHandle | None = None
         channel.on_delivery = self._delivered
         channel.on_cancel = self._cancelled
@@ -97,7 +85,12 @@ class Consumer:
     @property
     def credit(self) -> int:
         """Messages the broker may still send, or can once those being settled are."""
-        return sum(one.prefetch - one.busy for one in self._subscriptions.values() if one.active)
+        return self._subscriptions.credit
+
+    @property
+    def usable(self) -> bool:
+        """Whether messages can come here, as far as anybody knows."""
+        return self.lost is None and not self.deleted
 
     @property
     def available(self) -> int:
@@ -165,13 +158,12 @@ class Consumer:
 
     async def ask(self, wanted: int) -> bool:
         """Have credit for at least `wanted` messages in all; whether there is more now."""
-        async with self._subscribing:
-            total = sum(one.prefetch for one in self._subscriptions.values())
-            return await self._subscribe(wanted - total)
+        async with self._subscriptions.changing:
+            return await self._subscribe(wanted - self._subscriptions.total)
 
     async def ask_more(self, wanted: int) -> bool:
         """Have credit for `wanted` messages beside those that are held."""
-        async with self._subscribing:
+        async with self._subscriptions.changing:
             return await self._subscribe(wanted - self.available)
 
     async def fence(self, wanted: int) -> None:
@@ -179,7 +171,7 @@ class Consumer:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + FENCE_LIMIT
         frame = commands.Queue.Declare(queue=self.name, passive=True)
-        while self.lost is None:
+        while self.usable:
             reply = await self.channel.call(frame, commands.Queue.DeclareOk)
             enough = len(self._buffer) >= wanted or self.credit <= 0
             if enough or not reply.message_count or loop.time() > deadline:
@@ -188,14 +180,8 @@ class Consumer:
 
     async def pause(self) -> list[Held]:
         """Take no more messages; what nobody has taken, to be handed back."""
-        async with self._subscribing:
-            tags = list(self._subscriptions)
-            for one in self._subscriptions.values():
-                one.active = False
-            for tag in tags:
-                cancel = commands.Basic.Cancel(consumer_tag=tag)
-                await self.channel.call(cancel, commands.Basic.CancelOk)
-                self._subscriptions.pop(tag, None)
+        async with self._subscriptions.changing:
+            await self._subscriptions.cancel_all()
             unwanted = list(self._buffer)
             self._buffer.clear()
             return unwanted
@@ -214,7 +200,7 @@ class Consumer:
         if self.holds(held):
             self._leases.begin(held, held.deadline)
         else:
-            held.state = State.ORPHANED
+            self._leases.orphan(held)
 
     def holds(self, held: Held) -> bool:
         """Whether the message is still here."""
@@ -243,22 +229,19 @@ class Consumer:
         more = min(more, self._most - len(self._unacked), MOST_PREFETCH)
         if more <= 0:
             return False
-        tag = str(next(self._numbers))
-        self._subscriptions[tag] = Subscription(more)
-        consume = commands.Basic.Consume(
-            queue=self.name, consumer_tag=tag, arguments={"x-consumer-timeout": CONSUMER_TIMEOUT}
-        )
-        answers = [
-            self.channel.send(commands.Basic.Qos(prefetch_count=more)),
-            self.channel.send(consume),
-        ]
-        for answer in answers:
-            await self.channel.answer(answer)
+        # to consume another queue of this name here would end the connection, on RabbitMQ 3.10
+        if not self._subscriptions.is_new and not await self._stands(self.queue):
+            self._lose_queue()
+            raise ChannelClosed(NOT_FOUND, f"queue {self.queue} was deleted")
+        await self._subscriptions.add(more)
         return True
 
     def _delivered(self, tag: str, number: int, again: bool, content: Content) -> None:
-        subscription = self._subscriptions[tag]
-        held = Held(self, subscription, number, content.id, content.body, content.attempts)
+        subscription = self._subscriptions.of(tag)
+        held = Held(
+            self, subscription, number, content.id, content.body, content.attempts,
+            abandoned=content.abandoned,
+        )  # fmt: skip
         subscription.busy += 1
         self._unacked.add(held)
         if again and self._accept(held):
@@ -270,26 +253,30 @@ class Consumer:
             self._pause_soon()
 
     def _cancelled(self, tag: str) -> None:
-        if (subscription := self._subscriptions.pop(tag, None)) is not None:
-            subscription.active = False
+        self._subscriptions.remove(tag)
+        self._lose_queue()
+
+    def _lose_queue(self) -> None:
         if not self.deleted:
             self.queue_is_gone()
             self._gone(self)
 
     def _ended(self, reason: ChannelClosed | LinkLost) -> None:
         self.lost = reason
+        if isinstance(reason, ChannelClosed) and reason.code == NOT_FOUND:
+            self.deleted = True  # nothing but this queue is named on this channel
         self.close()
         self._buffer.clear()
         if not self.deleted:
             for held in self._unacked:
                 if held.state is State.HELD:
-                    self._leases.end(held, State.ORPHANED)
+                    self._leases.orphan(held)
             self._unacked.clear()
         self._subscriptions.clear()
         self.wake()
 
     def _pause_soon(self) -> None:
-        if self._pause is None and self.lost is None and self.available > 0:
+        if self._pause is None and self.usable and self.available > 0:
             loop = asyncio.get_running_loop()
             self._pause = loop.call_later(IDLE_LIMIT, self._pause_now)
 

@@ -30,9 +30,17 @@ _PERSISTENT = b"\x02"
 ATTEMPTS = "asynctasq-attempts"
 #: The id, where it is too long for the property.
 LONG_ID = "asynctasq-id"
+#: Characters of an id: the headers of a message must fit in one frame.
+LONGEST_ID = 4096
+#: True where the attempt before ended without an outcome and the broker cannot tell.
+ABANDONED = "asynctasq-abandoned"
 #: Of a dead message: why it died, and when, in microseconds since 1970.
 NOTE = "asynctasq-note"
 DIED = "asynctasq-died"
+#: What the broker counts: how often it took the message back without an outcome.
+REDELIVERED = "x-delivery-count"
+#: The largest number that a header is trusted with; arithmetic on it still fits in a header.
+LARGEST = 2**53
 
 
 @dataclass(slots=True)
@@ -44,14 +52,19 @@ class Content:
     headers: Mapping[str, FieldValue] = field(default_factory=dict[str, FieldValue])
 
     def number(self, header: str) -> int:
-        """The integer in `header`, 0 if there is none."""
+        """The integer in `header` from 0 to `LARGEST`; 0 if there is none."""
         value = self.headers.get(header)
-        return value if isinstance(value, int) else 0
+        return min(max(value, 0), LARGEST) if isinstance(value, int) else 0
 
     @property
     def attempts(self) -> int:
         """Deliveries before this one, counted by us or by the broker."""
-        return self.number(ATTEMPTS) + self.number("x-delivery-count")
+        return self.number(ATTEMPTS) + self.number(REDELIVERED)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the attempt before this delivery ended without an outcome."""
+        return self.headers.get(ABANDONED) is True or self.number(REDELIVERED) > 0
 
 
 def encode_content(
@@ -111,8 +124,8 @@ def decode_properties(payload: bytes) -> tuple[str, Mapping[str, FieldValue]]:
         if flags & flag:
             position += 1 + payload[position]
     if flags & _HAS_HEADERS:
-        used, headers = decode.field_table(payload[position:])
-        position += used
+        headers = _table(payload[position:])
+        position += 4 + int.from_bytes(payload[position : position + 4], "big")
     for flag in (_HAS_MODE, _HAS_PRIORITY):
         if flags & flag:
             position += 1
@@ -122,4 +135,12 @@ def decode_properties(payload: bytes) -> tuple[str, Mapping[str, FieldValue]]:
     if flags & _HAS_ID:
         end = position + 1 + payload[position]
         return payload[position + 1 : end].decode(errors="replace"), headers
-    return str(headers.get(LONG_ID, "")), headers
+    return str(headers.get(LONG_ID, ""))[:LONGEST_ID], headers
+
+
+def _table(data: bytes) -> Mapping[str, FieldValue]:
+    """The headers at the start of `data`; none where another publisher's cannot be decoded."""
+    try:
+        return decode.field_table(data)[1]
+    except (ValueError, ArithmeticError, OSError, RecursionError):
+        return {}  # such as a date beyond the calendar, a number too large, or deep nesting

@@ -1,7 +1,7 @@
 """The RabbitMQ driver: the seam's methods, each a crossing into the driver's thread."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Self, cast
 
@@ -15,12 +15,14 @@ from asynctasq.drivers import (
     State,
 )
 from asynctasq.drivers.enqueueing import check_delay, check_message, raise_failed
-from asynctasq.errors import BrokerUnavailable
+from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
+from asynctasq_rabbitmq.content import LONGEST_ID
 from asynctasq_rabbitmq.fetch import Fetch, Request, give_back
 from asynctasq_rabbitmq.held import Held, Owner
 from asynctasq_rabbitmq.inspector import RabbitMQInspector
 from asynctasq_rabbitmq.ladder import MAX_DELAY
 from asynctasq_rabbitmq.mail import Letter
+from asynctasq_rabbitmq.outcomes import unreported
 from asynctasq_rabbitmq.session import Session
 from asynctasq_rabbitmq.settings import RabbitMQSettings
 
@@ -73,6 +75,7 @@ class RabbitMQDriver(RabbitMQInspector, BaseDriver):
     async def enqueue(self, messages: Sequence[Message]) -> None:
         """Store messages; see `BaseDriver.enqueue`."""
         for message in messages:
+            _check_id(message)
             check_message(
                 message,
                 longest_body=self.limits.max_body,
@@ -104,7 +107,7 @@ class RabbitMQDriver(RabbitMQInspector, BaseDriver):
             check_delay(item.delivery.id, item.delay, longest=self.limits.max_delay)
             owner = _held(item.delivery).consumer.owner
             by_owner.setdefault(owner, []).append(item)
-        return [one for owner, items in by_owner.items() for one in await owner.settle(items)]
+        return await _settled(by_owner)
 
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
         """Extend leases; see `BaseDriver.extend`."""
@@ -125,8 +128,48 @@ class RabbitMQDriver(RabbitMQInspector, BaseDriver):
         raise BrokerUnavailable("the driver is not connected; call connect() first")
 
 
+async def _settled(by_owner: Mapping[Owner, Sequence[Settlement]]) -> Sequence[Delivery]:
+    """What was lost; raises the first error, when all owners have done what they can."""
+    if len(by_owner) == 1:
+        ((owner, items),) = by_owner.items()
+        return await owner.settle(items)
+    lost: list[Delivery] = []
+    applied: list[Held] = []
+    failure: BrokerError | None = None
+    for owner, items in by_owner.items():
+        try:
+            lost_here = await owner.settle(items)
+        except BrokerError as error:
+            failure = failure or error
+        else:
+            lost += lost_here
+            applied += (_held(one.delivery) for one in items if one.delivery not in lost_here)
+    if failure is not None:
+        unreported(applied)
+        raise failure
+    return lost
+
+
 def _held(delivery: Delivery) -> Held:
-    return cast(Held, delivery.receipt)
+    if not isinstance(delivery.receipt, Held):
+        raise BrokerRejected(f"message {delivery.id:.80} was not delivered by this process")
+    return delivery.receipt
+
+
+def _check_id(message: Message) -> None:
+    if len(message.id) > LONGEST_ID or not _is_text(message.id):
+        raise BrokerRejected(
+            f"the id {message.id[:40]!r} is not possible: it is no valid text, or has more than"
+            f" {LONGEST_ID} characters"
+        )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return True
 
 
 def _extended(held: Held, seconds: float) -> bool:

@@ -9,6 +9,15 @@ from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 #: Reply codes that mean: not now.
 _PASSING = (320, 311, 405, 506, 541)
 
+#: What a broker says when it takes no connection, and what there is to do; the first that fits.
+_REFUSALS = (
+    ("is down", "has a virtual host that is down; start it by rabbitmqctl restart_vhost"),
+    ("limit (", "takes no more connections; raise the limit, or run fewer workers"),
+    ("not found", "has no such virtual host; check the path of rabbitmq_url"),
+    ("vhost", "refuses the virtual host; check the path of rabbitmq_url and the permissions"),
+    ("NOT_ALLOWED", "refuses the connection; check rabbitmq_url and the limits of the broker"),
+    ("ACCESS_REFUSED", "refuses the connection; check rabbitmq_url and the user's permissions"),
+)
 _INEQUIVALENT = re.compile(r"inequivalent arg '(?P<argument>[^']+)' for (?P<what>.+?) in vhost")
 
 
@@ -27,15 +36,24 @@ class LinkLost(Exception):
 
 def connecting_failed(error: BaseException, refusal: str, location: str) -> BrokerError:
     """The error of the seam for what prevents a connection; `refusal` is what the broker said."""
-    if isinstance(error, (ProbableAuthenticationError, AuthenticationError)):
+    refusal = refusal.partition("\n")[0]
+    if isinstance(error, ProbableAuthenticationError):
         return BrokerRejected(f"RabbitMQ at {location} refuses the credentials; check rabbitmq_url")
-    if "vhost" in refusal:
-        why = "has no such virtual host" if "not found" in refusal else "refuses the virtual host"
-        return BrokerRejected(f"RabbitMQ at {location} {why}; check the path of rabbitmq_url")
-    text = refusal.partition("\n")[0] or _text(error)
+    if isinstance(error, AuthenticationError):
+        return BrokerRejected(
+            f"RabbitMQ at {location} does not offer this way to authenticate;"
+            " check ?auth= of rabbitmq_url"
+        )
+    if remedy := next((text for sign, text in _REFUSALS if sign in refusal), None):
+        return BrokerRejected(f"RabbitMQ at {location} {remedy}: {refusal}")
     if isinstance(error, TimeoutError):
         return BrokerUnavailable(f"cannot reach RabbitMQ at {location}: no answer in time")
-    return BrokerUnavailable(f"cannot reach RabbitMQ at {location}: {text}")
+    if isinstance(error, (AMQPError, OSError, EOFError)):
+        text = refusal or _text(error)
+        return BrokerUnavailable(f"cannot reach RabbitMQ at {location}: {text}")
+    return BrokerRejected(
+        f"cannot connect to RabbitMQ at {location}; check rabbitmq_url ({type(error).__name__})"
+    )
 
 
 def translated(error: ChannelClosed | LinkLost, location: str) -> BrokerError:

@@ -104,7 +104,7 @@ class Fetch:
         for consumer in self._joined:
             if consumer.lost is not None:
                 raise consumer.lost
-            if consumer.deleted:
+            if not consumer.usable:
                 raise ChannelClosed(404, f"queue {consumer.queue} was deleted")
         stuck = [one for one in self._joined if one.available <= 0]
         self._event.clear()

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 from asynctasq.drivers import Delivery, Settlement
 
 if TYPE_CHECKING:
-    from asynctasq_rabbitmq.consumer import Consumer, Subscription
+    from asynctasq_rabbitmq.consumer import Consumer
+    from asynctasq_rabbitmq.subscriptions import Subscription
 
 #: Seconds after which leases are looked at, at the latest.
 LATEST_LOOK = 3600.0
@@ -57,18 +58,19 @@ class Held:
 
     Attributes:
         attempts: deliveries before this one.
+        abandoned: see `Delivery.abandoned`.
         deadline: when the lease ends, on the process's monotonic clock.
         copied: the message was stored again, and must only be removed here.
     """
 
     __slots__ = (
-        "attempts", "body", "consumer", "copied", "deadline", "id", "state", "subscription",
-        "tag",
+        "abandoned", "attempts", "body", "consumer", "copied", "deadline", "id", "state",
+        "subscription", "tag",
     )  # fmt: skip
 
     def __init__(
         self, consumer: Consumer, subscription: Subscription, tag: int, message_id: str,
-        body: bytes, attempts: int,
+        body: bytes, attempts: int, *, abandoned: bool = False,
     ) -> None:  # fmt: skip
         self.consumer = consumer
         self.subscription = subscription
@@ -76,13 +78,16 @@ class Held:
         self.id = message_id
         self.body = body
         self.attempts = attempts
+        self.abandoned = abandoned
         self.state = State.BUFFERED
         self.deadline = math.inf
         self.copied = False
 
     def delivery(self) -> Delivery:
         """What is handed out."""
-        return Delivery(self.id, self.consumer.queue, self.body, self.attempts + 1, self)
+        return Delivery(
+            self.id, self.consumer.queue, self.body, self.attempts + 1, self, self.abandoned
+        )
 
 
 class Leases:
@@ -134,7 +139,10 @@ class Leases:
                 return False
             held.deadline = now + seconds
         if held.deadline < self._next:
-            self._loop.call_soon_threadsafe(self._look_at, held.deadline)
+            try:
+                self._loop.call_soon_threadsafe(self._look_at, held.deadline)
+            except RuntimeError:  # the loop is closed: the driver was disconnected
+                return False
         return True
 
     def close(self) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pamqp.common import FieldValue
 
 from asynctasq.errors import BrokerError, BrokerUnavailable
-from asynctasq_rabbitmq.content import ATTEMPTS, DIED, NOTE
+from asynctasq_rabbitmq.content import ABANDONED, ATTEMPTS, DIED, NOTE
+from asynctasq_rabbitmq.errors import ChannelClosed, LinkLost, translated
 from asynctasq_rabbitmq.ladder import milliseconds, routing_key, top_level
 from asynctasq_rabbitmq.names import Names
 from asynctasq_rabbitmq.publisher import Fate, Publication, Publisher
@@ -15,6 +16,7 @@ from asynctasq_rabbitmq.topology import Topology
 
 #: Bytes of a note that are kept: the headers of a message must fit in one frame.
 LONGEST_NOTE = 64 * 1024
+NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Letter:
         attempts: deliveries that count already.
         delay: seconds.
         note: why it is dead; None while it lives.
+        abandoned: the attempt before ended without an outcome.
     """
 
     id: str
@@ -33,6 +36,7 @@ class Letter:
     attempts: int = 0
     delay: float = 0.0
     note: str | None = None
+    abandoned: bool = False
 
 
 class Mail:
@@ -42,6 +46,7 @@ class Mail:
         connect: gives the connection's publisher and topology.
         note: called with what is sent.
         missing: called with queues that turn out to be deleted, before they are declared.
+        location: of the broker, for errors.
     """
 
     def __init__(
@@ -50,47 +55,93 @@ class Mail:
         connect: Callable[[], Awaitable[tuple[Publisher, Topology]]],
         note: Callable[[Sequence[Letter]], None],
         missing: Callable[[set[str]], Awaitable[None]],
+        location: str,
     ) -> None:
         self._names = names
         self._connect = connect
         self._note = note
         self._missing = missing
+        self._location = location
 
     async def send(self, letters: Sequence[Letter]) -> Sequence[BrokerError | None]:
         """Store `letters`; for each, what went wrong.
 
         Raises `BrokerUnavailable` or `BrokerRejected` when none of them was sent.
         """
-        if not letters:
-            return []
+        try:
+            return await self._send(letters) if letters else []
+        except (ChannelClosed, LinkLost) as error:
+            raise translated(error, self._location) from error
+
+    async def _send(self, letters: Sequence[Letter]) -> Sequence[BrokerError | None]:
         publisher, topology = await self._connect()
-        await self._declare(topology, letters)
-        fates = list(await self._publish(publisher, letters))
-        lost = [i for i, fate in enumerate(fates) if fate is Fate.UNROUTABLE]
-        if lost:  # somebody deleted a queue since it was declared
-            again = [letters[i] for i in lost]
-            for i, fate in zip(lost, await self._send_again(again), strict=True):
-                fates[i] = fate
-        return [_error(fate, one) for fate, one in zip(fates, letters, strict=True)]
+        errors = await self._declare(topology, letters)
+        ready = [i for i, error in enumerate(errors) if error is None]
+        try:
+            fates = await self._publish(publisher, [letters[i] for i in ready])
+        except ChannelClosed as error:
+            if error.code != NOT_FOUND:
+                raise
+            fates = [Fate.UNROUTABLE] * len(ready)  # the exchange of a delay is deleted
+        missing: list[int] = []  # somebody deleted their queues since they were declared
+        for i, fate in zip(ready, fates, strict=True):
+            errors[i] = _error(fate, letters[i])
+            if fate is Fate.UNROUTABLE:
+                missing.append(i)
+        if missing:
+            again = await self._sent_again([letters[i] for i in missing])
+            for i, error in zip(missing, again, strict=True):
+                errors[i] = error
+        return errors
 
-    async def send_all(self, letters: Sequence[Letter]) -> None:
-        """Store all of `letters`, or raise."""
-        if letters:
-            for error in await self.send(letters):
-                if error is not None:
-                    raise error
+    async def _sent_again(self, letters: Sequence[Letter]) -> Sequence[BrokerError | None]:
+        """Declare what is missing, and publish; what was sent before is stored in any case."""
+        try:
+            return await self._send_again(letters)
+        except BrokerError as error:
+            return [error] * len(letters)
+        except (ChannelClosed, LinkLost) as error:
+            return [translated(error, self._location)] * len(letters)
 
-    async def _send_again(self, letters: Sequence[Letter]) -> Sequence[Fate]:
-        """Declare what is missing, and publish."""
+    async def _send_again(self, letters: Sequence[Letter]) -> Sequence[BrokerError | None]:
         publisher, topology = await self._connect()
         topology.forget({one.queue for one in letters})
         await self._missing({one.queue for one in letters if not one.delay})
-        await self._declare(topology, letters)
+        await self._declare_all(topology, letters)
         if any(one.delay for one in letters):
             await topology.rebuild_ladder()
-        return await self._publish(publisher, letters)
+        fates = await self._publish(publisher, letters)
+        return [_error(fate, one) for fate, one in zip(fates, letters, strict=True)]
 
-    async def _declare(self, topology: Topology, letters: Sequence[Letter]) -> None:
+    async def _declare(
+        self, topology: Topology, letters: Sequence[Letter]
+    ) -> list[BrokerError | None]:
+        """Declare the queues of `letters`; for each letter, what went wrong with its own."""
+        try:
+            await self._declare_all(topology, letters)
+        except BrokerError as error:
+            groups: dict[tuple[str, bool, bool], list[int]] = {}
+            for i, one in enumerate(letters):
+                key = (one.queue, one.note is None, one.delay > 0)
+                groups.setdefault(key, []).append(i)
+            if len(groups) == 1:
+                raise
+            errors: list[BrokerError | None] = [error] * len(letters)
+            for group in groups.values():
+                found = await self._declared(topology, letters[group[0]])
+                for i in group:
+                    errors[i] = found
+            return errors
+        return [None] * len(letters)
+
+    async def _declared(self, topology: Topology, letter: Letter) -> BrokerError | None:
+        try:
+            await self._declare_all(topology, [letter])
+        except BrokerError as error:
+            return error
+        return None
+
+    async def _declare_all(self, topology: Topology, letters: Sequence[Letter]) -> None:
         self._note(letters)
         await topology.ensure({one.queue for one in letters if one.note is None})
         await topology.ensure_dead({one.queue for one in letters if one.note is not None})
@@ -102,10 +153,13 @@ class Mail:
 
     def _addressed(self, letter: Letter) -> Publication:
         headers: dict[str, FieldValue] = {ATTEMPTS: letter.attempts} if letter.attempts else {}
+        if letter.abandoned:
+            headers[ABANDONED] = True
         exchange = ""
         if letter.note is not None:
             key = self._names.dead(letter.queue)
-            headers[NOTE] = letter.note.encode()[:LONGEST_NOTE].decode(errors="ignore")
+            note = letter.note.encode(errors="replace")[:LONGEST_NOTE]
+            headers[NOTE] = note.decode(errors="ignore")
             headers[DIED] = time.time_ns() // 1000
         elif letter.delay:
             delay = milliseconds(letter.delay)
@@ -121,7 +175,8 @@ def _error(fate: Fate, letter: Letter) -> BrokerError | None:
         return None
     why = {
         Fate.UNROUTABLE: f"queue {letter.queue} is deleted while it is used",
-        Fate.REFUSED: f"queue {letter.queue} takes no more messages; a policy limits its length",
+        Fate.REFUSED: f"queue {letter.queue} takes no more messages: a policy limits its length,"
+        " or it is being deleted",
     }
-    default = "the connection to RabbitMQ ended before the message was confirmed"
+    default = "the connection to RabbitMQ ended, or blocked, before the message was confirmed"
     return BrokerUnavailable(why.get(fate, default))

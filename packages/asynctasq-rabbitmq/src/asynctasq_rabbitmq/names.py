@@ -21,7 +21,8 @@ class Names:
 
     def word(self, queue: str) -> str:
         """`queue` as one word of a routing key."""
-        word = quote(queue, safe="").replace(".", "%2E").replace("~", "%7E").replace("%", "@")
+        word = quote(queue, safe="", errors="surrogatepass")
+        word = word.replace(".", "%2E").replace("~", "%7E").replace("%", "@")
         if not 0 < len(word) <= LONGEST_WORD:
             raise BrokerRejected(
                 f"the queue name {queue[:40]!r} has {len(word)} bytes, escapes included;"
@@ -41,10 +42,18 @@ class Names:
         """The exchange, and the queue, of one level of the ladder of delays."""
         return f"{self._namespace}/delay/{number:02}"
 
+    def slot(self, number: int) -> str:
+        """The queue that shows that a connection has this number."""
+        return f"{self._namespace}/slot/{number}"
+
+    def mark(self, queue: str, number: int) -> str:
+        """The exchange by which the connection of this number marks `queue`."""
+        return f"{self._namespace}/mark/{number}/{self.word(queue)}"
+
     def original(self, name: str) -> str | None:
         """The queue whose ready or dead messages the broker's queue `name` holds, if any."""
         for kind in ("queue", "dead"):
             prefix = f"{self._namespace}/{kind}/"
             if name.startswith(prefix):
-                return unquote(name.removeprefix(prefix).replace("@", "%"))
+                return unquote(name.removeprefix(prefix).replace("@", "%"), errors="surrogatepass")
         return None

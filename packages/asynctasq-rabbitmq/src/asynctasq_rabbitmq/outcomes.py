@@ -39,20 +39,21 @@ class Outcomes:
         """Apply outcomes, and return the deliveries whose lease was lost."""
         lost: list[Delivery] = []
         good: list[Settlement] = []
+        applied: list[Held] = []
         for item in settlements:
             held = _held(item)
             if held.state is State.HELD:
                 held.consumer.done_with(held, State.SETTLED)
                 good.append(item)
-            elif held.state is State.APPLIED:
-                held.state = State.SETTLED
-            elif held.state is State.ORPHANED and time.monotonic() < held.deadline:
-                held.state = State.SETTLED
-                self._remember(held, item)
+            elif self._is_applied(held, item):
+                held.state = State.APPLIED
+                applied.append(held)
             else:
                 lost.append(item.delivery)
         if good:
             await self._apply(good)
+        for held in applied:  # reported now: `_apply` has not raised
+            held.state = State.SETTLED
         return lost
 
     def recall(self, held: Held) -> bool:
@@ -64,16 +65,18 @@ class Outcomes:
         is_same = held.body == before.body and held.attempts >= before.attempts
         if not is_same or time.monotonic() > until:
             return False
-        again = Settlement(held.delivery(), item.outcome, item.delay, item.note)
-        self._spawn(self._settle_again(held, again))
+        self._spawn(self._settle_again(held, before, item))
         return True
 
     async def give_back(self, helds: Sequence[Held], *, counts: bool) -> None:
         """Let others have these messages; whether this delivery counts as an attempt."""
         letters = [
-            Letter(held.id, held.consumer.queue, held.body, held.attempts + counts)
+            Letter(
+                held.id, held.consumer.queue, held.body, held.attempts + counts,
+                abandoned=counts or held.abandoned,
+            )
             for held in helds
-        ]
+        ]  # fmt: skip
         results = await self._mail.send(letters)
         failed = [held for held, error in zip(helds, results, strict=True) if error is not None]
         _acknowledge(held for held in helds if held not in failed)
@@ -88,14 +91,32 @@ class Outcomes:
             except BrokerError:
                 await asyncio.sleep(RETRY_EVERY)
 
-    async def _settle_again(self, held: Held, item: Settlement) -> None:
+    async def _settle_again(self, held: Held, before: Held, item: Settlement) -> None:
+        """Apply the outcome of `before` to the same message, for as long as it takes.
+
+        This delivery is no attempt: nothing runs, so it is counted as the one before.
+        """
+        if held.attempts == before.attempts + 1:
+            held.attempts, held.abandoned = before.attempts, before.abandoned
+        again = Settlement(held.delivery(), item.outcome, item.delay, item.note)
         held.state = State.SETTLED
-        try:
-            await self._apply([item])
-        except BrokerError:
-            if held.consumer.lost is None:
-                held.state = State.BUFFERED
-                held.consumer.restore([held])
+        while held.consumer.holds(held):
+            try:
+                await self._apply([again])
+            except BrokerError:
+                held.consumer.done_with(held, State.SETTLED)
+                await asyncio.sleep(RETRY_EVERY)
+            else:
+                return
+        before.copied = held.copied
+        self._remember(before, item)
+
+    def _is_applied(self, held: Held, item: Settlement) -> bool:
+        """Whether an outcome is applied already, or will be when the broker brings the message."""
+        if held.state is State.ORPHANED and time.monotonic() < held.deadline:
+            self._remember(held, item)
+            return True
+        return held.state is State.APPLIED
 
     def _remember(self, held: Held, item: Settlement) -> None:
         outcome = Settlement(item.delivery, Outcome.DONE) if held.copied else item
@@ -117,9 +138,7 @@ class Outcomes:
         for held in unsure:
             held.state = State.ORPHANED
         if unsure or failure:
-            for held in written:
-                if held.state is State.SETTLED:
-                    held.state = State.APPLIED
+            unreported(written)
             raise failure or BrokerUnavailable("the connection to RabbitMQ ended in a settlement")
 
     async def _store(self, items: Sequence[Settlement]) -> tuple[list[Held], BrokerError | None]:
@@ -142,6 +161,13 @@ class Outcomes:
         return stored, failure
 
 
+def unreported(helds: Iterable[Held]) -> None:
+    """Keep for the next `settle` that outcomes were applied: this one fails for others."""
+    for held in helds:
+        if held.state is State.SETTLED:
+            held.state = State.APPLIED
+
+
 def _held(item: Settlement) -> Held:
     return cast(Held, item.delivery.receipt)
 
@@ -150,7 +176,9 @@ def _letter(item: Settlement) -> Letter:
     held = _held(item)
     queue, attempts = held.consumer.queue, held.attempts
     if item.outcome is Outcome.RELEASE:
-        return Letter(held.id, queue, held.body, attempts, item.delay)
+        return Letter(
+            held.id, queue, held.body, attempts, item.delay, abandoned=held.abandoned
+        )  # fmt: skip
     if item.outcome is Outcome.RETRY:
         return Letter(held.id, queue, held.body, attempts + 1, item.delay)
     return Letter(held.id, queue, held.body, attempts + 1, note=item.note)

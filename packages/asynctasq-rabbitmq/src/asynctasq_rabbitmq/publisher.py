@@ -86,7 +86,11 @@ class Publisher:
         return self._channel.closed is None
 
     async def publish(self, items: Sequence[Publication]) -> Sequence[Fate]:
-        """What became of each; raises `BrokerUnavailable` if the broker takes none now."""
+        """What became of each.
+
+        Raises `BrokerUnavailable` if the broker takes none now, `ChannelClosed` if it refused
+        the call and stored nothing.
+        """
         await self._wait_until_unblocked()
         batch = _Batch(items)
         with suppress(LinkLost, ChannelClosed):  # fates tell how far it came
@@ -94,6 +98,9 @@ class Publisher:
                 self._write(batch, start, min(start + CHUNK, len(items)))
                 await self._link.drain()
             await self._wait_for_confirms(batch)
+        refusal = self._channel.closed
+        if isinstance(refusal, ChannelClosed) and set(batch.fates) <= {Fate.UNKNOWN}:
+            raise refusal
         return batch.fates
 
     def _write(self, batch: _Batch, start: int, end: int) -> None:
@@ -118,9 +125,10 @@ class Publisher:
                 async with asyncio.timeout(limit):
                     await batch.ended.wait()
         if batch.open and self._channel.closed is None:
-            if self._link.blocked:
+            if not self._link.blocked:
+                self._link.abort("messages are not confirmed")
+            elif Fate.STORED not in batch.fates:
                 raise self._blocked()
-            self._link.abort("messages are not confirmed")
 
     async def _wait_until_unblocked(self) -> None:
         if self._link.blocked is None:

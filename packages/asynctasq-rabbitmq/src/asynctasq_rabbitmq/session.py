@@ -9,18 +9,20 @@ from contextlib import suppress
 from typing import Self, TypeVar
 
 from asynctasq.drivers import Delivery, Settlement
-from asynctasq.errors import BrokerError, BrokerUnavailable
-from asynctasq_rabbitmq.consumer import MOST_PREFETCH, Consumer
+from asynctasq.errors import BrokerError
+from asynctasq_rabbitmq.connections import Connections
+from asynctasq_rabbitmq.consumer import Consumer
 from asynctasq_rabbitmq.errors import ChannelClosed, LinkLost, translated
 from asynctasq_rabbitmq.held import Held, Leases
 from asynctasq_rabbitmq.link import Link
 from asynctasq_rabbitmq.mail import Letter, Mail
 from asynctasq_rabbitmq.names import Names
 from asynctasq_rabbitmq.outcomes import Outcomes
-from asynctasq_rabbitmq.publisher import Publisher
 from asynctasq_rabbitmq.settings import RabbitMQSettings
+from asynctasq_rabbitmq.subscriptions import MOST_PREFETCH
 from asynctasq_rabbitmq.thread import LoopThread
 from asynctasq_rabbitmq.topology import Topology
+from asynctasq_rabbitmq.watch import Watch
 
 T = TypeVar("T")
 
@@ -28,8 +30,6 @@ logger = logging.getLogger("asynctasq.rabbitmq")
 
 #: Seconds in which what nobody has taken must be handed back at the end.
 CLOSE_LIMIT = 3.0
-#: The first release where a consumer can say how long its messages may be held.
-HAS_CONSUMER_TIMEOUT = (3, 12)
 
 
 class Session:
@@ -46,16 +46,16 @@ class Session:
         self.used: set[str] = set()
         self.looking = asyncio.Lock()  # who looks at dead messages holds them
         self.moving = asyncio.Lock()  # while messages are handed back, counts are not exact
-        self.mail = Mail(self.names, self.publishing, self._sending, self._missing)
+        self._connections = Connections(settings, self.names)
+        self.mail = Mail(
+            self.names, self._connections.publishing, self._sending, self._missing, self.location
+        )
         self._thread = thread
         self._leases = Leases(thread.loop, self._leases_ended)
         self._outcomes = Outcomes(self.mail, self._spawn)
-        self._publishing = asyncio.Lock()
-        self._consuming = asyncio.Lock()
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._publisher: tuple[Publisher, Topology, Link] | None = None
-        self._source: tuple[Topology, Link] | None = None
         self._consumers: dict[str, Consumer] = {}
+        self._watch = Watch(self._consumers.values, self._consuming_topology, self._missing)
         self._due: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -63,10 +63,10 @@ class Session:
     @classmethod
     async def start(cls, settings: RabbitMQSettings) -> Self:
         """Start the thread and connect, or raise."""
-        thread = LoopThread()
+        thread = await LoopThread.start()
         session = cls(settings, thread)
         try:
-            await session.run(session.publishing)
+            await session.run(session.open)
         except BaseException:
             await session.end()
             raise
@@ -92,47 +92,36 @@ class Session:
         return not self._closing and self._leases.extend(held, seconds)
 
     async def end(self) -> None:
-        """Hand back what nobody has taken, let go of the broker and end the thread."""
+        """Hand back what nobody has taken, let go of the broker and end the thread; never raises.
+
+        All of it takes seconds, also when the broker is silent.
+        """
         try:
             await self._thread.run(self._close)
+        except Exception:  # whatever it is, there is nothing left to do but to end the thread
+            logger.warning("closing the connections to RabbitMQ failed", exc_info=True)
         finally:
             await self._thread.stop()
 
-    async def publishing(self) -> tuple[Publisher, Topology]:
-        """The publishing connection, made anew when it was lost."""
-        async with self._publishing:
-            current = self._publisher
-            if current is None or current[2].lost:
-                link = await self._link("publish")
-                current = (await Publisher.open(link), Topology(link, self.names), link)
-            elif not current[0].is_open:
-                current = (await Publisher.open(current[2]), *current[1:])
-            self._publisher = current
-        return current[0], current[1]
+    async def open(self) -> None:
+        """Connect, and begin to watch the consumers."""
+        await self._connections.publishing()
+        self._spawn(self._watch.run())
 
     async def consuming(self) -> tuple[Topology, Link]:
         """The consuming connection, made anew when it was lost."""
-        async with self._consuming:
-            if self._source is None or self._source[1].lost:
-                link = await self._link("consume")
-                if self._source is None and link.version < HAS_CONSUMER_TIMEOUT:
-                    logger.warning(
-                        "RabbitMQ at %s is older than 3.12: consumer_timeout in its rabbitmq.conf"
-                        " (30 minutes) bounds how long a task may run",
-                        self.location,
-                    )
-                self._source = (Topology(link, self.names), link)
-        return self._source
+        return await self._connections.consuming()
 
     async def consumer(self, queue: str) -> Consumer:
         """The consumer of a queue, made anew when it was lost."""
         async with self._opening[queue]:
             current = self._consumers.get(queue)
-            if current is None or current.lost is not None or current.deleted:
+            if current is None or not current.usable:
                 topology, link = await self.consuming()
                 if current is not None:
                     topology.forget([queue])
                 await topology.ensure([queue])
+                await topology.mark(queue)
                 self.used.add(queue)
                 current = self._consumers[queue] = Consumer(
                     queue,
@@ -144,6 +133,7 @@ class Session:
                     accept=self._outcomes.recall,
                     idle=self._idle,
                     gone=self._gone,
+                    stands=topology.is_marked,
                 )
         return current
 
@@ -173,28 +163,23 @@ class Session:
             async with asyncio.timeout(CLOSE_LIMIT):
                 for consumer in self._consumers.values():
                     await self._hand_back(consumer)
+                await self._connections.unmark()
         for consumer in self._consumers.values():
             consumer.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks)
-        for one in (self._publisher, self._source):
-            if one is not None:
-                await one[-1].close()
-
-    async def _link(self, purpose: str) -> Link:
-        if self._closing:
-            raise BrokerUnavailable("the driver was disconnected")
-        link = Link(self.settings.url(), self.location, f"asynctasq {purpose}")
-        await link.open()
-        return link
+            await asyncio.wait(self._tasks, timeout=CLOSE_LIMIT)
+        await self._connections.close()
 
     async def _translated(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
         try:
             return await work()
         except (ChannelClosed, LinkLost) as error:
             raise translated(error, self.location) from error
+
+    async def _consuming_topology(self) -> Topology:
+        return (await self.consuming())[0]
 
     def _idle(self, consumer: Consumer) -> None:
         self._spawn(self._hand_back(consumer))
@@ -231,4 +216,9 @@ class Session:
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("the RabbitMQ driver failed", exc_info=error)

@@ -5,27 +5,51 @@ loop. So a driver's connections live here, and its calls cross over, each as a w
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from asynctasq.errors import BrokerUnavailable
 
 T = TypeVar("T")
+
+logger = logging.getLogger("asynctasq.rabbitmq")
+
+#: Seconds in which the thread must have its event loop, and in which it must have ended.
+START_LIMIT = 10.0
+STOP_LIMIT = 3.0
 
 
 class LoopThread:
     """Runs coroutines in its own thread until `stop`."""
 
     def __init__(self) -> None:
-        self._ready: Future[asyncio.AbstractEventLoop] = Future()
+        self.loop: asyncio.AbstractEventLoop
+        self._ready: Future[None] = Future()
+        self._is_given_up = False
         self._ended: Future[None] = Future()
         self._stop: asyncio.Event | None = None
         self._tasks: set[asyncio.Task[object]] = set()
         self._thread = threading.Thread(target=self._run, name="asynctasq-rabbitmq", daemon=True)
-        self._thread.start()
-        self.loop = self._ready.result()
+
+    @classmethod
+    async def start(cls) -> Self:
+        """Start a thread; raises `BrokerUnavailable` if it gets no event loop within seconds."""
+        thread = cls()
+        try:
+            thread._thread.start()
+            async with asyncio.timeout(START_LIMIT):
+                await asyncio.wrap_future(thread._ready)
+        except asyncio.CancelledError:
+            thread._give_up()
+            raise
+        except Exception as error:  # whatever the system, or the loop's own library, lacks
+            thread._give_up()
+            why = str(error) or f"no event loop within {START_LIMIT:.0f} seconds"
+            raise BrokerUnavailable(f"cannot start the RabbitMQ driver's thread: {why}") from error
+        return thread
 
     async def run(
         self,
@@ -66,24 +90,41 @@ class LoopThread:
         """End the thread; what still runs there is cancelled."""
         if self._stop is not None:
             self.call(self._stop.set)
-        await asyncio.shield(asyncio.wrap_future(self._ended))
-        self._thread.join()
+        await asyncio.wait([asyncio.wrap_future(self._ended)], timeout=STOP_LIMIT)
+        if self._ended.done():
+            self._thread.join()
+        else:  # such as by a look-up of a name, which cannot be cancelled
+            logger.warning("the thread of the RabbitMQ driver ends later: a call holds it up")
 
     def _run(self) -> None:
         try:
             with asyncio.Runner() as runner:
+                self.loop = runner.get_loop()
                 runner.run(self._main())
+        except Exception as error:  # there is no loop: `start` raises it
+            if self._ready.done() or not self._ready.set_running_or_notify_cancel():
+                raise
+            self._ready.set_exception(error)
         finally:
             self._ended.set_result(None)
 
     async def _main(self) -> None:
         self._stop = asyncio.Event()
-        self._ready.set_result(asyncio.get_running_loop())
-        await self._stop.wait()
+        if not self._ready.set_running_or_notify_cancel():
+            return
+        self._ready.set_result(None)
+        if not self._is_given_up:
+            await self._stop.wait()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _give_up(self) -> None:
+        """End the thread as soon as it has a loop: nobody waits for it any more."""
+        self._is_given_up = True
+        if self._stop is not None:
+            self.call(self._stop.set)
 
     def _start(
         self, work: Callable[[], Coroutine[object, object, T]], crossing: "_Crossing[T]"

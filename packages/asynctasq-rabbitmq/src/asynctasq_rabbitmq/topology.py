@@ -4,6 +4,7 @@ Declaring what exists changes nothing, and nothing is ever deleted to make a dec
 """
 
 import asyncio
+import random
 from collections.abc import Iterable, Iterator
 
 from pamqp import commands
@@ -19,6 +20,11 @@ from asynctasq_rabbitmq.names import Names
 #: How often the broker may deliver: limits of attempts are the engine's. Explicit, since the
 #: default differs between releases, and a queue's arguments must not.
 DELIVERY_LIMIT = 1_000_000_000
+
+#: Numbers for connections that consume, and how often one is drawn: others may have it.
+SLOTS = 4096
+DRAWS = 20
+RESOURCE_LOCKED = 405
 
 _DURABLE: dict[str, FieldValue] = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT}
 #: A message leaves a queue for another only once it is stored there.
@@ -40,6 +46,8 @@ class Topology:
         self._known: set[str] = set()
         self._dead: set[str] = set()
         self._has_ladder = False
+        self._slot: int | None = None
+        self._marks: set[str] = set()
 
     async def ensure(self, queues: Iterable[str]) -> None:
         """Declare those of `queues` that are not known to be there.
@@ -71,7 +79,8 @@ class Topology:
         """The same for the ladder of delays."""
         if not self._has_ladder:
             async with self._declaring:
-                if not self._has_ladder and not await self._ladder_stands():
+                top = self._names.level(LEVELS - 1)
+                if not self._has_ladder and not await self._exists(top):
                     await self._call(self._ladder())
                 self._has_ladder = True
 
@@ -84,6 +93,33 @@ class Topology:
         """Declare all levels, whatever is there."""
         async with self._declaring:
             await self._call(self._ladder())
+
+    async def mark(self, queue: str) -> None:
+        """Mark the queue that has this name now: another one of the name has no such mark.
+
+        The mark is an exchange that is bound to the queue and nothing else, so the broker deletes
+        it with the queue. Its name has a number that only this connection uses.
+        """
+        async with self._declaring:
+            name = self._names.mark(queue, await self._own_slot())
+            self._marks.add(name)
+            await self._call(
+                (
+                    commands.Exchange.Declare(exchange=name, auto_delete=True),
+                    commands.Queue.Bind(queue=self._names.queue(queue), exchange=name),
+                )
+            )
+
+    async def unmark(self) -> None:
+        """Remove all marks of this connection."""
+        async with self._declaring:
+            await self._call(commands.Exchange.Delete(exchange=name) for name in self._marks)
+            self._marks.clear()
+
+    async def is_marked(self, queue: str) -> bool:
+        """Whether the queue of this name is the one that was marked."""
+        async with self._declaring:
+            return await self._exists(self._names.mark(queue, await self._own_slot()))
 
     async def counts(self, names: Iterable[str]) -> list[int | None]:
         """Ready messages in each of the broker's queues; None where there is no such queue."""
@@ -101,11 +137,28 @@ class Topology:
                 raise translated(error, self._link.location) from error
             return reply.message_count
 
-    async def _ladder_stands(self) -> bool:
+    async def _own_slot(self) -> int:
+        """This connection's number, shown by an exclusive queue, which goes with the connection."""
+        draws = 0
+        while self._slot is None and draws < DRAWS:
+            draws += 1
+            number = random.randrange(SLOTS)
+            frame = commands.Queue.Declare(queue=self._names.slot(number), exclusive=True)
+            try:
+                await (await self._open()).call(frame, commands.Queue.DeclareOk)
+                self._slot = number
+            except ChannelClosed as error:
+                if error.code != RESOURCE_LOCKED:
+                    raise translated(error, self._link.location) from error
+        if self._slot is None:  # thousands consume here: nobody else draws this one
+            self._slot = random.randrange(SLOTS, 2**62)
+        return self._slot
+
+    async def _exists(self, exchange: str) -> bool:
         channel = await self._open()
-        top = commands.Exchange.Declare(exchange=self._names.level(LEVELS - 1), passive=True)
+        frame = commands.Exchange.Declare(exchange=exchange, passive=True)
         try:
-            await channel.call(top, commands.Exchange.DeclareOk)
+            await channel.call(frame, commands.Exchange.DeclareOk)
         except ChannelClosed as error:
             if error.code == 404:
                 return False

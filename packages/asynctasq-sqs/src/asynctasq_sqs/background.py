@@ -11,6 +11,9 @@ logger = logging.getLogger("asynctasq.sqs")
 
 T = TypeVar("T")
 
+#: Seconds in which what was cancelled must end.
+CANCEL_LIMIT = 1.0
+
 
 class Background:
     """Owns tasks from their start to their end."""
@@ -35,11 +38,12 @@ class Background:
     async def close(self, limit: float) -> None:
         """Wait `limit` seconds for everything to end, and cancel what has not by then."""
         deadline = asyncio.get_running_loop().time() + limit
-        while self._tasks:
-            left = max(0.0, deadline - asyncio.get_running_loop().time())
-            _, late = await asyncio.wait(self._tasks, timeout=left)
-            for task in late:
-                task.cancel()
+        while self._tasks and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CANCEL_LIMIT)
 
     def _own(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
         self._tasks.add(task)

@@ -1,6 +1,7 @@
 """The SQS API: one client of aioboto3, calls with a limit of time, and batches of ten."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -13,12 +14,16 @@ from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 from asynctasq_sqs.errors import FAILURES, from_code, translated
 from asynctasq_sqs.settings import SQSSettings
 
+logger = logging.getLogger("asynctasq.sqs")
+
 #: Most entries of one batch, and messages of one answer.
 TEN = 10
 #: Seconds in which a call is answered, with all its repetitions.
 CALL_LIMIT = 15.0
 #: Seconds in which the API must be found, or not.
 CONNECT_LIMIT = 8.0
+#: Seconds in which connections must have closed.
+CLOSE_LIMIT = 2.0
 #: Most calls at once, long polls not counted.
 CALLS_AT_ONCE = 32
 #: How often a batch is sent because of entries that failed on the side of SQS.
@@ -39,11 +44,9 @@ class Client:
         self._stack = AsyncExitStack()
         self._room = asyncio.Semaphore(CALLS_AT_ONCE)
         self._client: Any = None
-        self._failures = FAILURES
 
     async def open(self) -> None:
         """Make the client, and see that the API answers and takes the credentials."""
-        self._failures = (*FAILURES, import_module("aiohttp").ClientError)
         try:
             self._client = await self._stack.enter_async_context(_make(self._settings))
             self._client.meta.events.register("before-send.sqs", _in_pieces)
@@ -56,9 +59,13 @@ class Client:
                 raise
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections within seconds; never raises."""
         self._client = None
-        await self._stack.aclose()
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT):
+                await self._stack.aclose()
+        except Exception:  # whatever it is, there is nothing left to do
+            logger.warning("closing the connections to SQS failed", exc_info=True)
 
     async def call(self, operation: str, *, limit: float = CALL_LIMIT, **parameters: Any) -> Reply:
         """The reply to an operation, by its name in boto3; raises a `BrokerError`."""
@@ -89,8 +96,8 @@ class Client:
                 for i in left:
                     errors[i] = error
                 break
-            failed = {int(one["Id"]): one for one in reply.get("Failed", ())}
-            accepted = {int(one["Id"]) for one in reply.get("Successful", ())}
+            failed = _by_number(reply.get("Failed", ()))
+            accepted = _by_number(reply.get("Successful", ()))
             for i in left:
                 errors[i] = None if i in accepted else self._entry_error(operation, failed.get(i))
             left = [i for i in left if isinstance(errors[i], BrokerUnavailable)]
@@ -101,10 +108,11 @@ class Client:
     async def _call(self, operation: str, limit: float, parameters: dict[str, Any]) -> Reply:
         if self._client is None:
             raise BrokerUnavailable("the driver was disconnected")
+        call = getattr(self._client, operation)
         try:
             async with asyncio.timeout(limit):
-                return await getattr(self._client, operation)(**parameters)
-        except self._failures as error:
+                return await call(**parameters)
+        except Exception as error:  # botocore and aiohttp let anything out for an odd answer
             raise translated(error, self.location, _api_name(operation)) from error
 
     def _entry_error(self, operation: str, failed: Reply | None) -> BrokerError:
@@ -114,6 +122,18 @@ class Client:
         code, text = str(failed.get("Code", "")), str(failed.get("Message", ""))
         passes = not failed.get("SenderFault", True)
         return from_code(code, text, self.location, name, passes=passes)
+
+
+def needed(reply: Reply, key: str) -> str:
+    """What every answer of SQS has; raises `BrokerUnavailable` if this one has not."""
+    if not isinstance(value := reply.get(key), str):
+        raise BrokerUnavailable(f"SQS gives an answer that cannot be read: it has no {key}")
+    return value
+
+
+def _by_number(entries: Sequence[Reply]) -> dict[int, Reply]:
+    """The entries of a reply by the numbers they were sent with."""
+    return {int(one["Id"]): one for one in entries if str(one.get("Id", "")).isdecimal()}
 
 
 def _make(settings: SQSSettings) -> Any:

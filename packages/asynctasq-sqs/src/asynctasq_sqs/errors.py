@@ -17,7 +17,7 @@ from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
 
 from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 
-#: What the client library raises; once it is imported, there are those of aiohttp too.
+#: What making a client raises.
 FAILURES: tuple[type[Exception], ...] = (BotoCoreError, ClientError, OSError, ValueError)
 
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
@@ -76,7 +76,12 @@ def translated(error: BaseException, location: str, operation: str) -> BrokerErr
         return BrokerUnavailable(f"cannot reach SQS at {location}: {_cause(error)}")
     if isinstance(error, (BotoCoreError, ValueError)):
         return BrokerRejected(f"SQS at {location} cannot be asked: {_cause(error)}")
-    return BrokerUnavailable(f"cannot reach SQS at {location}: {type(error).__name__}")
+    if type(error).__module__.startswith("aiohttp"):
+        return BrokerUnavailable(f"cannot reach SQS at {location}: {type(error).__name__}")
+    return BrokerUnavailable(
+        f"SQS at {location} gives an answer to {operation} that cannot be read:"
+        f" {type(error).__name__}"
+    )
 
 
 def from_code(

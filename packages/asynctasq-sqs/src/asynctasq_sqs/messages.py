@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import Any, cast
 
-from asynctasq.errors import BrokerRejected
+from asynctasq.errors import BrokerRejected, BrokerUnavailable
 from asynctasq_sqs.client import TEN, Entry
 
 #: Longest delay of SQS, in seconds.
@@ -139,10 +139,13 @@ def dead_letter(letter: Letter) -> Letter:
 
 
 def read_all(reply: Mapping[str, Any]) -> list[Received]:
-    """The messages of a reply of ``receive_message``."""
+    """The messages of a reply of ``receive_message``; `BrokerUnavailable` if it is none."""
     headers = reply.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     now = _seconds(headers.get("date"))
-    return [_read(message, now) for message in reply.get("Messages", ())]
+    try:
+        return [_read(message, now) for message in reply.get("Messages", ())]
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise BrokerUnavailable(f"SQS gives messages that cannot be read: {error!r}") from error
 
 
 def _read(message: Mapping[str, Any], now: float) -> Received:
@@ -178,8 +181,8 @@ def _letter(message: Mapping[str, Any]) -> tuple[Letter, int]:
             )
             if math.isfinite(letter.delay):
                 return letter, int(header.get("n", 0))
-        except (ValueError, TypeError, KeyError, OverflowError):  # looks like ours, and is not
-            pass
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
+            pass  # it looks like ours, and is not
     return Letter(str(message["MessageId"]), text.encode(errors="surrogatepass")), 0
 
 

@@ -101,7 +101,7 @@ class Polls:
         for poll in polls:
             poll.cancel()
         if polls:
-            await asyncio.wait(polls)
+            await asyncio.wait(polls, timeout=CLOSE_LIMIT)
         self._inbox.close()
 
     def _worth_a_look(self, queues: Sequence[str], wait: float) -> Sequence[str]:

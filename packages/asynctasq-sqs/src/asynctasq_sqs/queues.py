@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from asynctasq.errors import BrokerRejected
-from asynctasq_sqs.client import Client
+from asynctasq_sqs.client import Client, needed
 from asynctasq_sqs.errors import NoSuchQueue, QueueExists
 from asynctasq_sqs.names import is_fifo, queue_name, sqs_name
 from asynctasq_sqs.settings import SQSSettings
@@ -126,7 +126,7 @@ class Queues:
     async def _existing(self, name: str, account: str | None = None) -> str:
         owner: dict[str, Any] = {"QueueOwnerAWSAccountId": account} if account else {}
         reply = await self._client.call("get_queue_url", QueueName=name, **owner)
-        return str(reply["QueueUrl"])
+        return needed(reply, "QueueUrl")
 
     async def _url(self, queue: str) -> str:
         async with self._locks[queue]:  # many calls at once ask and make once
@@ -164,7 +164,7 @@ class Queues:
         except QueueExists:  # whoever made it has decided how it is
             return await self._existing(name)
         logger.info("made the SQS queue %s", name)
-        return str(reply["QueueUrl"])
+        return needed(reply, "QueueUrl")
 
     async def _find_or_make_dead(self, queue: str) -> str:
         url = await self._url(queue)
@@ -194,9 +194,8 @@ class Queues:
 
     async def _policy(self, dead: str) -> str:
         attributes = await _settled(lambda: self.attributes(dead, "QueueArn"))
-        return json.dumps(
-            {"deadLetterTargetArn": attributes["QueueArn"], "maxReceiveCount": RECEIVES}
-        )
+        arn = needed(attributes, "QueueArn")
+        return json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES})
 
     def _check_may_make(self, name: str) -> None:
         if not self._settings.sqs_create_queues:
@@ -209,9 +208,10 @@ class Queues:
 def _target(attributes: Mapping[str, str]) -> str | None:
     try:
         policy: dict[str, Any] = json.loads(attributes.get("RedrivePolicy") or "{}")
-        return policy.get("deadLetterTargetArn")
-    except ValueError:
+        arn = policy.get("deadLetterTargetArn")
+    except (ValueError, AttributeError):
         return None
+    return arn if isinstance(arn, str) and ":" in arn else None
 
 
 async def _settled(work: Callable[[], Awaitable[T]]) -> T:

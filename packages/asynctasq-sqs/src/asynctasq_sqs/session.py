@@ -1,5 +1,7 @@
 """What a driver has from `connect` to `disconnect`."""
 
+import logging
+
 from asynctasq_sqs.background import Background
 from asynctasq_sqs.client import Client
 from asynctasq_sqs.lease import Leases
@@ -8,6 +10,8 @@ from asynctasq_sqs.queues import Queues
 from asynctasq_sqs.sender import Sender
 from asynctasq_sqs.settings import SQSSettings
 from asynctasq_sqs.settle import Settling
+
+logger = logging.getLogger("asynctasq.sqs")
 
 #: Seconds in which calls that were started must end after `Session.close`.
 CLOSE_LIMIT = 3.0
@@ -30,9 +34,11 @@ class Session:
         await self.client.open()
 
     async def close(self) -> None:
-        """End what runs, give back what nobody took, and close all connections."""
+        """End what runs, give back what nobody took, and close all connections; never raises."""
         try:
             await self.polls.close()
             await self.background.close(CLOSE_LIMIT)
+        except Exception:  # whatever it is, leases end by themselves
+            logger.warning("giving back messages to SQS failed", exc_info=True)
         finally:
             await self.client.close()

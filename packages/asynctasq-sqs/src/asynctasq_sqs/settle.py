@@ -46,10 +46,11 @@ class Settling:
     async def settle(self, settlements: Sequence[Settlement]) -> list[Delivery]:
         """Apply outcomes; returns the deliveries whose lease was lost."""
         plan, lost, taken = _Plan(), list[Delivery](), list[tuple[Delivery, Receipt]]()
-        for item in settlements:
-            receipt = receipt_of(item.delivery)
+        applied: list[Receipt] = []
+        receipts = [receipt_of(item.delivery) for item in settlements]
+        for item, receipt in zip(settlements, receipts, strict=True):
             if receipt.settled and receipt.unreported:
-                receipt.unreported = False
+                applied.append(receipt)
             elif receipt.good:
                 _plan(plan, item, receipt)
                 receipt.settled = True
@@ -57,6 +58,8 @@ class Settling:
             else:
                 lost.append(item.delivery)
         gone = _report(await self._carry_out(plan), [receipt for _, receipt in taken])
+        for receipt in applied:  # reported now: `_report` has not raised
+            receipt.unreported = False
         return [*lost, *(one for one, receipt in taken if receipt in gone)]
 
     async def delete(self, receipts: Sequence[Receipt]) -> dict[Receipt, BrokerError]:
