@@ -1,5 +1,6 @@
 """Spans of what is dispatched and what runs."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,11 @@ def in_thread() -> None:
     child().dispatch_sync()
 
 
+@task(name="traced-in-a-loop-of-its-own")
+def in_a_loop() -> None:
+    asyncio.run(child().dispatch())  # type: ignore[arg-type]
+
+
 @task(name="traced-flaky", max_attempts=2, retry_delay=0)
 async def fail() -> None:
     raise ValueError("broken")
@@ -85,7 +91,10 @@ def parent_of(span: ReadableSpan) -> tuple[int, int] | None:
     return (span.parent.trace_id, span.parent.span_id) if span.parent else None
 
 
-@pytest.mark.parametrize("call", [parent(), in_thread()], ids=["loop", "thread"])
+CALLS = [parent(), in_thread(), in_a_loop()]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["loop", "thread", "other loop"])
 async def test_a_trace_leads_from_dispatch_to_run_to_what_that_dispatched(
     config: Config, exporter: InMemorySpanExporter, call: TaskCall[None]
 ) -> None:
