@@ -83,13 +83,15 @@ class Fetcher:
         """
         while (free := await self._admission.capacity()) > 0:
             limit = min(free, self._driver.limits.dequeue_batch)
+            has_waited = self._was_served
             deliveries = await self._fetch(limit)
             self._admission.take(deliveries, limit)
-            if not deliveries and not self._backoff and await self._finished():
+            if not deliveries and has_waited and not self._backoff and await self._finished():
                 return
 
     async def _fetch(self, limit: int) -> Sequence[Delivery]:
-        wait = 0.0 if self._backoff else self._wait  # an empty queue, too, tells that it is back
+        # an empty queue, too, tells that the broker serves this worker
+        wait = self._wait if self._was_served and not self._backoff else 0.0
         try:
             deliveries = await self._driver.dequeue(
                 self._order.current(), limit=limit, lease=self._lease, wait=wait

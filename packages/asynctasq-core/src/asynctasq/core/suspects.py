@@ -7,7 +7,7 @@ if this is its last allowed attempt; otherwise it gets a slot as any other messa
 
 import logging
 
-from asynctasq.core.attempt import Attempt
+from asynctasq.core.attempt import Attempt, Stop
 from asynctasq.core.executor import Executor, may_be_readable
 from asynctasq.core.in_flight import InFlight
 from asynctasq.core.outcomes import Outcomes, fields
@@ -74,11 +74,11 @@ class Suspects:
             self._suspect(attempt.delivery, attempt.worker_id),
             lambda started: self._started(attempt, started),
         )
-        if attempt.stop is not None:
+        if attempt.stop is Stop.LEASE_LOST:
             return self._outcomes.interrupted(attempt)
         if verdict.kind is Kind.READABLE:
-            self._in_flight.acquit(attempt)
-            return None
+            is_free = self._in_flight.acquit(attempt)
+            return None if is_free else self._outcomes.interrupted(attempt)
         if verdict.kind is Kind.DONE:
             return self._outcomes.done(attempt)
         assert verdict.error is not None
