@@ -1,9 +1,9 @@
 """The channel between a worker and one of its child processes.
 
 Every frame begins with the mark of its job: a number that no other job of the pool has, and random
-bytes. The parent reads a length only after the right mark, so that bytes which a task wrote to the
-descriptor by mistake end that child, and are never taken for an answer. Only the child itself
-answers: a process that it forked has no descriptor, and ends instead of sending.
+bytes. The parent reads a length only after the right mark, so bytes that a task writes to the
+descriptor by mistake end that child, and never pass for an answer. Only the child itself can
+answer: a process that it forks has no descriptor, and ends instead of sending.
 """
 
 import os
@@ -15,9 +15,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
-#: Seconds between looks whether the child lives, for one whose descriptors are held by others.
+#: Seconds between checks that the child lives: a process it forked may hold its descriptors open.
 LOOK_AGAIN = 0.5
-#: Bytes of a frame; what a child has to say is cut to fit.
+#: Bytes of an answer; `Failure` stays below.
 FRAME_LIMIT = 64 * 1024 * 1024
 #: Bytes read at once.
 CHUNK = 256 * 1024
@@ -40,8 +40,7 @@ class ParentEnd:
     """The worker's end. Its methods block, at most until the child is dead.
 
     Args:
-        lives: whether the child may still answer. A closed descriptor does not always show that it
-            cannot, since what it started may hold the descriptor open.
+        lives: whether the child may still answer.
     """
 
     def __init__(self, sock: socket.socket, lives: Callable[[], bool]) -> None:
@@ -76,7 +75,7 @@ class ParentEnd:
             raise Broken from None
 
     def is_silent(self) -> bool:
-        """Whether nothing has arrived that nobody asked for; also False when it is closed."""
+        """Whether the channel is open, with nothing to read."""
         self._sock.settimeout(0)
         try:
             self._sock.recv(1, socket.MSG_PEEK)
@@ -121,7 +120,7 @@ class ChildEnd:
             os.register_at_fork(after_in_child=sock.close)
 
     def receive(self) -> tuple[bytes, object] | None:
-        """The next job and its mark; None when there will be no more."""
+        """The next job and its mark; None after the last."""
         try:
             self._check()
             mark, size = _HEADER.unpack(self._read(_HEADER.size))
@@ -140,7 +139,7 @@ class ChildEnd:
             raise SystemExit(1) from None
 
     def _check(self) -> None:
-        """Raise `OSError` where a task closed the descriptor, and its number is another's now."""
+        """Raise `OSError` if a task closed the descriptor, even if its number is in use again."""
         if _identity(self._sock) != self._identity:
             raise OSError("the descriptor was closed")
 
@@ -156,9 +155,9 @@ class ChildEnd:
 
 @contextmanager
 def forks_end_here(pid: int) -> Generator[None, None, None]:
-    """Run the body in process `pid`; a process that the body forked ends at the end of the body.
+    """Run the body in process `pid`, and end every process that the body forks after it.
 
-    Its exit code is what it would be if the body were its program.
+    The exit code is that of a program that consists of the body.
     """
     try:
         yield

@@ -30,11 +30,11 @@ class ChildDied(Exception):
 class Child:
     """A process, and our end of the channel to it.
 
-    The methods that block do so at most until the process is dead; `kill` ends that, too.
+    Methods that block return when the process is dead, or was killed by `kill`.
 
     Attributes:
-        jobs: how many it has had.
-        spent: it should have no more.
+        jobs: the number of jobs so far.
+        spent: it must not have another one.
     """
 
     def __init__(self, name: str, perform: Perform, setup: Setup) -> None:
@@ -54,7 +54,7 @@ class Child:
             self._process.start()
         finally:
             self._theirs.close()
-        # where the interpreter ends without us, it would wait for its child
+        # an interpreter that ends with the pool open would wait for the child
         self._at_exit = Finalize(self, self._process.kill, exitpriority=0)
         self._started = True
         if self._killed:  # while it was being started
@@ -85,7 +85,7 @@ class Child:
         return reply.message
 
     def is_usable(self) -> bool:
-        """Whether it lives, and has sent nothing that nobody asked for."""
+        """Whether it lives, with nothing unread in its channel."""
         return self._lives() and self._channel.is_silent()
 
     def kill(self) -> None:
@@ -115,7 +115,7 @@ class Child:
         self._at_exit.cancel()
 
     def _wait(self, limit: float) -> bool:
-        """Wait for its end. (`Process.join` believes a descriptor that tasks may write to.)"""
+        """Wait for its end. (`Process.join` relies on a descriptor that tasks can write to.)"""
         deadline, pause = time.monotonic() + limit, 0.001
         while self._process.is_alive():
             if time.monotonic() > deadline:
@@ -128,7 +128,7 @@ class Child:
         return self._started and not self._killed and self._process.is_alive()
 
     def _dead(self) -> ChildDied:
-        """How it ended; one that lives has closed its channel, and is killed."""
+        """The error for its end; a process that lives has closed its channel, and is killed."""
         if not self._wait(LAST_MOMENT):
             self.reap()
             return ChildDied("was killed: it closed its channel to the worker")

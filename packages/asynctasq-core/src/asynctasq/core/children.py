@@ -1,4 +1,4 @@
-"""The child processes of a worker: started when needed, used again, ended when they are not."""
+"""The child processes of a worker: started on demand, reused, and ended when idle."""
 
 import asyncio
 import itertools
@@ -19,9 +19,9 @@ logger = logging.getLogger("asynctasq.worker")
 
 T = TypeVar("T")
 
-#: Seconds a new process has until it takes jobs.
+#: Seconds a new process has until it is ready for jobs.
 START_LIMIT = 60.0
-#: Seconds until whatever waits for a process notices that it was killed.
+#: Seconds a thread may go on waiting for a process that was killed.
 NOTICE_LIMIT = 10.0
 
 
@@ -30,10 +30,10 @@ class TooLong(Exception):
 
 
 class Session:
-    """One job with one child; what it raises is the end of the child.
+    """One job with one child.
 
-    Its methods raise `ChildDied`, or `TooLong` after the given seconds. When one is cancelled, the
-    child is killed.
+    Its methods raise `ChildDied`, or `TooLong` after the given seconds. The child is killed when
+    one of them is cancelled, or takes too long.
     """
 
     def __init__(self, child: Child, mark: bytes, threads: TaskThreads) -> None:
@@ -59,8 +59,8 @@ class Children:
 
     Args:
         size: the number of cores if None.
-        perform: what they do with a job.
-        max_jobs: a process is replaced after that many.
+        perform: called in the child with each job.
+        max_jobs: jobs after which a process is replaced.
         idle_limit: seconds after which a process without a job is ended; never if None.
     """
 
@@ -91,11 +91,11 @@ class Children:
 
     @asynccontextmanager
     async def session(self) -> AsyncGenerator[Session, None]:
-        """A child for one job, when one is free; whatever the body raises, the child is killed.
+        """A child for one job, as soon as one is free; it is killed if the body raises.
 
         Raises:
             WorkerDied: it could not be started.
-            TaskError: all is closed.
+            TaskError: after `close`.
         """
         async with self._slots:
             child = self._take() or await self._new()
@@ -169,7 +169,7 @@ class Children:
             raise
 
     def _keep(self, starting: asyncio.Task[Child]) -> None:
-        if starting not in self._unclaimed:  # somebody has it
+        if starting not in self._unclaimed:  # another caller has it
             return
         self._unclaimed.remove(starting)
         if not starting.cancelled() and starting.exception() is None:
@@ -223,7 +223,7 @@ async def in_time(
 
 def _look_at(call: asyncio.Task[Any]) -> None:
     if not call.cancelled():
-        call.exception()  # that it was killed is no news
+        call.exception()  # retrieved, so that asyncio does not log it
 
 
 def _not_started(error: ChildDied | TooLong) -> WorkerDied:
@@ -236,7 +236,7 @@ def _not_started(error: ChildDied | TooLong) -> WorkerDied:
 
 
 def _refuse_while_importing() -> None:
-    """Refuse to nest workers without end, where a script starts one whenever it is imported."""
+    """Refuse to nest workers without end, in a script that starts one whenever it is imported."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise ConfigError(
             "this script starts a worker when a process of that worker imports it; put what "

@@ -109,14 +109,23 @@ class Executor:
         except BaseException as error:
             if isinstance(error, GeneratorExit) and _current_task() is not attempt.task:
                 raise  # its loop is gone
-            settlement = self._unexpected(attempt, error)
+            settlement = await self._unexpected(attempt, error)
         if attempt.begun and attempt.has_slot:
             self._prefetch.ended(attempt.started)
         self._in_flight.finish(attempt, settlement)
 
-    def _unexpected(self, attempt: Attempt, error: BaseException) -> Settlement | None:
-        if self.is_interrupted(attempt, error):
-            return self._outcomes.interrupted(attempt)
+    async def _unexpected(self, attempt: Attempt, error: BaseException) -> Settlement | None:
+        """Judge what came out of everything below.
+
+        asyncio throws a GeneratorExit of a child task in here, and closes the coroutines between.
+        """
+        try:
+            if self.is_interrupted(attempt, error):
+                return self._outcomes.interrupted(attempt)
+            if attempt.call is not None:
+                return await self._failed(attempt, attempt.call, _as_failure(attempt, error))
+        except BaseException as another:  # noqa: BLE001 - the message needs an outcome all the same
+            error = another
         # a serializer that raises what it likes, or a bug of ours
         logger.error("reading a message failed", exc_info=error, extra=fields(attempt))
         return self._outcomes.unreadable(attempt, error)

@@ -1,4 +1,4 @@
-"""An exception on its way from a child process to the worker: as much of it as can travel."""
+"""Exceptions on their way from a child process to the worker, as far as they can travel."""
 
 import io
 import pickle
@@ -23,14 +23,14 @@ _Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a task raised.
+    """An exception that a task raised.
 
     Attributes:
-        pickled: the exception; empty where it does not come back from its own bytes.
-        parts: its arguments and attributes, for the case that it does not.
-        kinds: module and qualified name of its type and of that one's bases, in their order.
-        text: what it says.
-        line: the same after the name of its type.
+        pickled: the exception; empty if it cannot be unpickled.
+        parts: its arguments and attributes, if the exception itself cannot be unpickled.
+        kinds: module and qualified name of each class in the method resolution order.
+        text: its message.
+        line: the name of its type, and its message.
         traceback: as text, since tracebacks do not travel.
     """
 
@@ -58,10 +58,10 @@ class Failure:
         )
 
     def exception(self, *, imports: bool = True) -> BaseException:
-        """What the task raised, with its traceback as a note.
+        """The exception, with its traceback as a note.
 
-        Where it cannot be made again, an exception of the same type is made without its
-        constructor; where there is no such type here, one of that name, under its nearest base.
+        An exception that cannot be unpickled is made without its constructor. If its type is not
+        known here, a type of the same name is derived from the nearest known base.
 
         Args:
             imports: whether modules may be imported to make it.
@@ -103,14 +103,14 @@ class Failure:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Finds what a child calls ``__mp_main__`` in our own main module."""
+    """Resolves ``__mp_main__``, the main module's name in a child, to the main module here."""
 
     def __init__(self, data: bytes, imports: bool) -> None:
         super().__init__(io.BytesIO(data))
         self._imports = imports
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """What `global_name` is."""
+        """The object of that name."""
         try:
             return _find(module_name, global_name)
         except LookupError:
@@ -120,7 +120,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _find(module_name: str, qualified: str) -> object:
-    """What this process has under that name; imports nothing."""
+    """The object of that name; imports nothing."""
     found: object = _module(module_name)
     for name in qualified.split("."):
         found = getattr(found, name)
@@ -134,7 +134,7 @@ def _module(name: str) -> ModuleType:
 
 
 def _stand_in(base: type[BaseException], module: str, name: str, text: str) -> type[BaseException]:
-    """A type called `name`, whose instances say `text`."""
+    """A type called `name`, whose instances have the message `text`."""
 
     def say(_error: BaseException) -> str:
         return text

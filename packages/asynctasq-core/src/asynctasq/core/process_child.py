@@ -6,20 +6,16 @@ import importlib
 import inspect
 import multiprocessing
 import os
-import signal
 import socket
-import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import connection, parent_process
-from types import FrameType
 from typing import Any, Self
 
 from asynctasq.config import Config
 from asynctasq.core.channel import ChildEnd, forks_end_here
+from asynctasq.core.child_signals import end_with_the_parent, leave_signals_to_the_parent
 from asynctasq.core.client import client, codec_of
 from asynctasq.core.failure import Failure
 from asynctasq.core.tracing import Headers, current_tracing
@@ -32,11 +28,6 @@ from asynctasq.tasks.context import TaskContext, running_task
 from asynctasq.tasks.definition import TaskDefinition
 from asynctasq.tasks.naming import importable_module
 from asynctasq.tasks.registry import registry
-
-#: Seconds between looks whether the parent lives, where what it forked holds its descriptors.
-LOOK_FOR_PARENT = 5.0
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +81,7 @@ class Reply:
     """A message about a job.
 
     Attributes:
-        spent: the process should have no more jobs.
+        spent: the process must not have another job.
     """
 
     message: object
@@ -98,7 +89,7 @@ class Reply:
 
 
 class Host:
-    """The child process, as one job sees it."""
+    """The parts of a child process that a job uses."""
 
     def __init__(
         self, setup: Setup, runner: asyncio.Runner, channel: ChildEnd, mark: bytes
@@ -110,7 +101,7 @@ class Host:
         self._spent = False
 
     def send(self, message: object) -> None:
-        """Tell the parent; what the job returns is the last message, and sent for it."""
+        """Send a message to the parent. The job's return value is sent as the last one."""
         self._channel.send(self._mark, Reply(message, self._spent))
 
     def read(self, body: bytes) -> Envelope:
@@ -118,9 +109,9 @@ class Host:
         return codec_of(self.setup.config, self.setup.serializer).decode(body)
 
     def attempt(self, work: Callable[[], object]) -> BaseException | None:
-        """Call `work`, and finish what it returns if that is awaitable; what it raised, if it did.
+        """Call `work`, and await its result if that is awaitable; returns the exception, or None.
 
-        A process that it forked ends here: it must not answer, nor take the next job.
+        A process that `work` forked ends here: it must neither answer nor take the next job.
         """
         try:
             with forks_end_here(os.getpid()):
@@ -135,7 +126,7 @@ class Host:
         try:
             self._runner.run(_wait(result), context=contextvars.copy_context())
         except (SystemExit, KeyboardInterrupt):
-            # in a subtask it stops the loop at once, and the task itself is still there
+            # raised in a subtask, it stops the loop at once, with the task itself still pending
             left = asyncio.all_tasks(self._runner.get_loop())
             self._spent = self._spent or bool(left)
             for task in left:
@@ -164,8 +155,8 @@ def find(name: str, origins: Mapping[str, str]) -> TaskDefinition:
     """The task called `name`.
 
     Args:
-        origins: where the parent has its tasks from, by name; their modules may be imported here,
-            too.
+        origins: `TaskDefinition.origin` of the parent's tasks, by name; their modules may be
+            imported here, too.
     """
     try:
         return registry.find(name)
@@ -177,17 +168,17 @@ def find(name: str, origins: Mapping[str, str]) -> TaskDefinition:
 
 
 def traced(headers: Headers) -> AbstractContextManager[None]:
-    """Entered around what belongs to the trace that `headers` lead to, if there is tracing."""
+    """Continues the trace that `headers` lead to, if this process traces."""
     tracing = current_tracing()
     return tracing.continued(headers) if tracing else nullcontext()
 
 
 def main(sock: socket.socket, ready: bytes, setup: Setup, perform: Perform) -> None:
-    """Say that it is `ready`, and perform the jobs that come from `sock`, until it closes."""
+    """Send the mark `ready`, then perform the jobs that arrive at `sock`, until it closes."""
     channel = ChildEnd(sock)
-    _leave_signals_to_the_parent()
+    leave_signals_to_the_parent()
     multiprocessing.current_process().daemon = False  # else its tasks could not have processes
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_the_parent()
     importer.allow(setup.config.imports)
     client.configure(setup.config, setup.serializer, setup.make_driver)
     for initialize in setup.initializers:
@@ -201,63 +192,5 @@ def main(sock: socket.socket, ready: bytes, setup: Setup, perform: Perform) -> N
             host.send(contextvars.copy_context().run(perform, host, job))
 
 
-def _leave_signals_to_the_parent() -> None:
-    """Ctrl+C and a supervisor's SIGTERM reach the whole process group; the parent decides.
-
-    A handler, as what is ignored would be ignored by the programs that tasks start, too. What they
-    fork has Python's own handlers again, so that it can be terminated.
-    """
-    for number in SIGNALS:
-        signal.signal(number, _do_nothing)
-    if sys.platform != "win32":
-        os.register_at_fork(
-            before=_hold_signals,
-            after_in_parent=_release_signals,
-            after_in_child=_restore_signals,
-        )
-
-
-class _Held(threading.local):
-    """The signals that were blocked before a thread forked."""
-
-    mask: set[int] | None = None
-
-
-_held = _Held()
-
-
-def _hold_signals() -> None:
-    """Keep those that come too early for `_restore_signals`; else they would be lost."""
-    _held.mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS))
-
-
-def _release_signals() -> None:
-    if _held.mask is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, _held.mask)
-        _held.mask = None
-
-
-def _restore_signals() -> None:
-    defaults = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
-    for number, handler in defaults.items():
-        if signal.getsignal(number) is _do_nothing:
-            signal.signal(number, handler)
-    _release_signals()
-
-
-def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    pass
-
-
 async def _wait(result: Any) -> None:
     await result
-
-
-def _die_with_parent() -> None:
-    parent = parent_process()
-    if parent is None:
-        return
-    while not connection.wait([parent.sentinel], timeout=LOOK_FOR_PARENT):
-        if sys.platform != "win32" and os.getppid() != parent.pid:
-            break
-    os._exit(1)  # nobody takes the result, and the call runs elsewhere

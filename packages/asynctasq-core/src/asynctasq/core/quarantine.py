@@ -34,9 +34,9 @@ IDLE_SECONDS = 30.0
 
 
 class Kind(enum.Enum):
-    """What a suspect proved to be."""
+    """The outcome of an examination."""
 
-    READABLE = "readable"  #: it has more attempts; nothing was run
+    READABLE = "readable"  #: it has more attempts; nothing ran
     EXHAUSTED = "exhausted"  #: it had no attempt left; its hook was called
     DONE = "done"
     FAILED = "failed"  #: the last attempt failed, or timed out; its hook was called
@@ -45,7 +45,7 @@ class Kind(enum.Enum):
 
 
 class Stage(enum.Enum):
-    """What a process died of."""
+    """The work at which a process died."""
 
     READING = "reading"
     RUNNING = "running"
@@ -53,12 +53,12 @@ class Stage(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of a suspect.
+    """The outcome of an examination, with its details.
 
     Attributes:
-        started: the call, unless it could not be read.
-        error: why it is neither readable nor done.
-        stage: what the process was doing that was killed.
+        started: the call; None if it could not be read.
+        error: the reason for every kind but readable and done.
+        stage: for killed, the work at which its process died.
     """
 
     kind: Kind
@@ -70,7 +70,7 @@ class Verdict:
 class Quarantine:
     """Examines suspects in child processes: one at a time in each, at most `size` at once.
 
-    A child is used again while it lives, and ended when it has had nothing to do for a while.
+    A child is reused while it lives, and ended after `IDLE_SECONDS` without a suspect.
 
     Args:
         size: the number of cores if None.
@@ -134,10 +134,10 @@ class Quarantine:
 
 
 class _Case:
-    """One suspect, and what is known of it so far.
+    """The examination of one suspect.
 
     Attributes:
-        owes_hook: the call is given up, and its hook was not called.
+        owes_hook: the call is given up, and its hook is still to be called.
     """
 
     def __init__(
@@ -147,13 +147,13 @@ class _Case:
         verdict: Verdict | None = None,
     ) -> None:
         self._suspect = suspect
-        self._tell_started = started
+        self._on_started = started
         self._found: Found | None = None
         self._verdict = verdict
         self.owes_hook = False
 
     async def follow(self, session: Session, question: Question) -> Verdict:
-        """Ask a child, and make a verdict of its messages."""
+        """Send the question to a child, and derive a verdict from its messages."""
         first: Found | Unreadable = await session.ask(question, READING_LIMIT)
         if isinstance(first, Unreadable):
             return self._verdict or Verdict(
@@ -164,7 +164,7 @@ class _Case:
             return Verdict(Kind.READABLE, started)
         self._found = first
         if first.step is Step.RUN:
-            self._tell_started(started)
+            self._on_started(started)
             failure: Failure | None = await session.receive(started.timeout)
             if failure is None:
                 return Verdict(Kind.DONE, started)
@@ -172,7 +172,7 @@ class _Case:
         elif self._verdict is None:
             error = workers_died(self._suspect.attempt, started.max_attempts)
             self._verdict = Verdict(Kind.EXHAUSTED, started, error)
-        await self._hear_of_hook(session, self._verdict, started.timeout)
+        await self._await_hook(session, self._verdict, started.timeout)
         return self._verdict
 
     def cut_short(self, end: ChildDied | TooLong) -> Verdict:
@@ -190,7 +190,7 @@ class _Case:
         error = WorkerDied(f"the process that ran the task {end}")
         return Verdict(Kind.KILLED, started, error, Stage.RUNNING)
 
-    async def _hear_of_hook(self, session: Session, verdict: Verdict, limit: float | None) -> None:
+    async def _await_hook(self, session: Session, verdict: Verdict, limit: float | None) -> None:
         failure: Failure | None = await session.receive(limit)
         if failure is not None:
             _log_hook(verdict, f"{failure.line}\n{failure.traceback}")

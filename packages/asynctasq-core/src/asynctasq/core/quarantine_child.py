@@ -1,4 +1,4 @@
-"""What runs inside a process of the quarantine: reads a message, and runs it, or its hook."""
+"""The code of a quarantine process: reads a message, and runs its task, or the task's hook."""
 
 import asyncio
 import enum
@@ -24,7 +24,7 @@ class Suspect:
     Attributes:
         grace: deliveries beyond the allowed attempts at which it may run once, as it may never have
             begun; but not where one attempt is allowed.
-        trace: leads to the span it is a part of; where it is empty, the message's own is taken.
+        trace: leads to the span it is a part of; if empty, the headers of the message do.
     """
 
     body: bytes
@@ -38,7 +38,7 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The call in a message, as its worker has to know it.
+    """The facts about a call that its worker needs.
 
     Attributes:
         timeout: seconds the attempt may take.
@@ -52,7 +52,7 @@ class Started:
 
 
 class Step(enum.Enum):
-    """What a child does with a message it has read."""
+    """The step that follows reading."""
 
     LEAVE = "leave"
     RUN = "run"
@@ -64,8 +64,8 @@ class Question:
     """A job of the quarantine.
 
     Attributes:
-        origins: where the worker has its tasks from, by name.
-        error: with it, the call is given up for that; nothing is run.
+        origins: `TaskDefinition.origin` of the worker's tasks, by name.
+        error: the call is given up with this error, and not run.
     """
 
     suspect: Suspect
@@ -75,10 +75,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The first message about a suspect that was read.
+    """The first message about a readable suspect.
 
     Attributes:
-        has_hook: its task does something when it is given up.
+        has_hook: its task overrides `failed`.
     """
 
     started: Started
@@ -88,16 +88,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The only message about a suspect that was not."""
+    """The only message about an unreadable suspect."""
 
     failure: Failure
 
 
 def examine(host: Host, question: Question) -> Found | Unreadable | Failure | None:
-    """Read a suspect; run it at its last attempt, or give it up after that.
+    """Read a suspect, then run its last attempt, or give it up if there were more.
 
-    Messages, of which the last is returned: `Unreadable`; or `Found`, then for a run its failure or
-    None, then for what is given up the failure of its hook or None.
+    Messages, the last of which is returned: `Unreadable`; or `Found`, then after a run its failure
+    or None, then after giving up the failure of the hook or None.
     """
     _offer_to_the_oom_killer()
     case = _Case(host, question)
@@ -119,7 +119,7 @@ def examine(host: Host, question: Question) -> Found | Unreadable | Failure | No
 
 
 class _Case:
-    """A suspect that is examined."""
+    """The examination of one suspect."""
 
     def __init__(self, host: Host, question: Question) -> None:
         self._host = host
@@ -151,21 +151,21 @@ class _Case:
         return Step.LEAVE if attempt < max_attempts else Step.RUN
 
     def run(self) -> object:
-        """Run the task, wherever its mode says that it runs."""
+        """Run the task in this process, whatever its mode."""
         self._prepare()
         assert self._runnable is not None
         return self._runnable.execute()
 
     def reason(self) -> BaseException:
-        """Why the call is given up."""
+        """The error with which the call is given up."""
         if self._question.error is not None:
             return self._question.error.exception()
         return workers_died(self._question.suspect.attempt, self.found.started.max_attempts)
 
     def give_up(self, error: BaseException) -> Failure | None:
-        """Call the task's `failed`; what that raised, if it did."""
+        """Call the task's `failed`; returns the failure of the hook, or None."""
         if self._runnable is None and self._host.attempt(self._prepare) is not None:
-            return None  # what cannot even be made has nothing to clean up
+            return None  # a call that cannot be prepared has nothing to clean up
 
         def call() -> Awaitable[None] | None:
             assert self._runnable is not None
@@ -203,6 +203,6 @@ def _has_hook(definition: TaskDefinition) -> bool:
 
 
 def _offer_to_the_oom_killer() -> None:
-    """Be the first that the kernel ends where memory is short, and not the worker."""
+    """Make the kernel prefer this process to the worker when memory is short."""
     with suppress(OSError):  # there is no such file, or it is not ours to write
         Path("/proc/self/oom_score_adj").write_text("1000")

@@ -13,8 +13,8 @@ from asynctasq.core.in_flight import InFlight
 from asynctasq.core.outcomes import Outcomes, fields
 from asynctasq.core.quarantine import Kind, Quarantine, Started, Suspect, Verdict
 from asynctasq.core.tracing import current_tracing
-from asynctasq.drivers.base_driver import Delivery, Limits, Settlement
-from asynctasq.errors import WorkerDied
+from asynctasq.drivers.base_driver import Delivery, Limits, Outcome, Settlement
+from asynctasq.errors import TaskError, WorkerDied
 
 logger = logging.getLogger("asynctasq.worker")
 
@@ -70,10 +70,14 @@ class Suspects:
             self._executor.run(attempt, self._examine)
 
     async def _examine(self, attempt: Attempt) -> Settlement | None:
-        verdict = await self._quarantine.examine(
-            self._suspect(attempt.delivery, attempt.worker_id),
-            lambda started: self._started(attempt, started),
-        )
+        try:
+            verdict = await self._quarantine.examine(
+                self._suspect(attempt.delivery, attempt.worker_id),
+                lambda started: self._started(attempt, started),
+            )
+        except TaskError as error:  # no process could start, so nothing was read
+            logger.error("the quarantine failed; a message is released: %s", error)
+            return Settlement(attempt.delivery, Outcome.RELEASE, LATER)
         if attempt.stop is Stop.LEASE_LOST:
             return self._outcomes.interrupted(attempt)
         if verdict.kind is Kind.READABLE:
