@@ -191,6 +191,36 @@ async def test_a_lease_that_ends_meanwhile_is_given_back_afterwards(
         assert (again.id, again.attempt, again.abandoned) == (held.id, 2, True)
 
 
+async def test_what_nobody_takes_is_handed_back_afterwards(server, vhost, driver_on) -> None:
+    take_away, give_back, _ = REFUSALS["password"]
+    async with connected(driver_on(vhost)) as driver, connected(driver_on(vhost)) as other:
+        assert await driver.dequeue(["idle"], limit=5, lease=60, wait=0.2) == []
+        await asyncio.to_thread(server.control, *take_away[0])
+        try:
+
+            async def abort() -> None:
+                driver._session._connections._publisher[-1].abort("a test")
+
+            await driver._session.run(abort)
+            waiting = asyncio.ensure_future(driver.dequeue(["idle"], limit=5, lease=60, wait=60))
+            async with asyncio.timeout(20):  # it has credit, and is cancelled once there is more
+                while not driver._session._consumers["idle"].wanted:
+                    await asyncio.sleep(0.01)
+            await other.enqueue([Message(str(number), "idle", b"") for number in range(9)])
+            await waiting
+            async with asyncio.timeout(20):
+                while driver._session._consumers["idle"].credit:
+                    await asyncio.sleep(0.01)
+        finally:
+            await asyncio.to_thread(server.control, *give_back[0])
+        seen: dict[str, int] = {}
+        async with asyncio.timeout(20):
+            while len(seen) < 9 - len(waiting.result()):
+                batch = await other.dequeue(["idle"], limit=9, lease=60, wait=5)
+                seen |= {one.id: one.attempt for one in batch}
+        assert set(seen.values()) == {1}
+
+
 async def test_calls_that_wait_for_a_connection_fail_with_it() -> None:
     turns, tries = Turns(), 0
 

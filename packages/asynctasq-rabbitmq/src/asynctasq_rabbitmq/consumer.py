@@ -21,6 +21,8 @@ from asynctasq_rabbitmq.unacked import Unacked
 
 #: Seconds for which a message may wait for a dequeue.
 IDLE_LIMIT = 0.2
+#: Seconds after which handing back is tried again.
+RETRY_LIMIT = 1.0
 #: Seconds in which messages that the broker has must come to a consumer with credit.
 FENCE_LIMIT = 1.0
 FENCE_STEP = 0.02
@@ -187,9 +189,11 @@ class Consumer:
             return unwanted
 
     def restore(self, helds: Iterable[Held]) -> None:
-        """Offer again what could not be handed back."""
+        """Offer again what could not be handed back, or hand it back later."""
         self._buffer.extend(helds)
         self.wake()
+        if not self._waiting:
+            self._pause_soon(RETRY_LIMIT)
 
     def done_with(self, held: Held, state: State) -> None:
         """End the lease of a message that is to be removed, or to be held again."""
@@ -275,10 +279,10 @@ class Consumer:
         self._subscriptions.clear()
         self.wake()
 
-    def _pause_soon(self) -> None:
+    def _pause_soon(self, limit: float = IDLE_LIMIT) -> None:
         if self._pause is None and self.usable and self.available > 0:
             loop = asyncio.get_running_loop()
-            self._pause = loop.call_later(IDLE_LIMIT, self._pause_now)
+            self._pause = loop.call_later(limit, self._pause_now)
 
     def _pause_now(self) -> None:
         self._pause = None
