@@ -45,6 +45,8 @@ class Soak:
         self.looks: list[tuple[float, Vitals, int]] = []
         self.server, self.proxy, settings = _place(driver, folder, stack)
         self.application = Application(folder, settings)
+        # a task that is harmless may have its worker killed again and again
+        self.application.worker_settings["default_max_attempts"] = "20"
         stack.callback(self.application.close)
         self._prepare(driver)
         self._numbers = itertools.count()

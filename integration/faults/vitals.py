@@ -64,13 +64,15 @@ def vitals(pid: int) -> Vitals:
 def complaints(output: str) -> list[str]:
     """Lines of a worker's output that tell of something left behind, or of an error in the code.
 
-    What it says of a task that has died is followed by that task's traceback, which is none.
+    The log line of a dead task is followed by that task's traceback, which is none: at once, or after
+    the error itself where it was raised in another process.
     """
-    lines = ["", *output.splitlines()]
+    lines = ["", "", *output.splitlines()]
     return [
         line
-        for before, line in itertools.pairwise(lines)
-        if _COMPLAINT.search(line) and not (line.startswith("Traceback") and " is dead: " in before)
+        for (first, second), line in zip(itertools.pairwise(lines), lines[2:], strict=False)
+        if _COMPLAINT.search(line)
+        and not (line.startswith("Traceback") and " is dead: " in f"{first}{second}")
     ]
 
 
