@@ -64,8 +64,8 @@ def vitals(pid: int) -> Vitals:
 def complaints(output: str) -> list[str]:
     """Lines of a worker's output that tell of something left behind, or of an error in the code.
 
-    The log line of a dead task is followed by that task's traceback, which is none: at once, or after
-    the error itself where it was raised in another process.
+    The log line of a dead task is followed by that task's traceback, which is none: at once, or
+    after the error itself where it was raised in another process.
     """
     lines = ["", "", *output.splitlines()]
     return [
