@@ -21,7 +21,7 @@ class Listener:
 
     def cpu(self) -> float | None:
         """Processor seconds of its threads, whoever caused them."""
-        return None if self._process is None else _clock(self._process)
+        return None if self._process is None else own_seconds(self._process)
 
     def cpu_of_family(self) -> float | None:
         """The same, and of all its children: those that ended are in the kernel's sum."""
@@ -29,7 +29,7 @@ class Listener:
             return None
         while True:
             ended = _ended_children(self._process)
-            seconds = sum(map(_clock, [self._process, *_children(self._process)]))
+            seconds = sum(map(own_seconds, [self._process, *_children(self._process)]))
             if ended == _ended_children(self._process):  # else one moved from here to there
                 return seconds + ended
 
@@ -52,10 +52,11 @@ class Listener:
 
 def processor_seconds(process: int) -> float:
     """What it and its children have used."""
-    return sum(map(_clock, [process, *_children(process)]))
+    return sum(map(own_seconds, [process, *_children(process)]))
 
 
-def _clock(process: int) -> float:
+def own_seconds(process: int) -> float:
+    """What it has used without its children."""
     try:
         return time.clock_gettime((~process << 3) | 2)  # how Linux numbers such clocks
     except OSError:  # it ended

@@ -195,8 +195,8 @@ class Application:
         What they had not settled would be there again. As many messages are dead as said.
         """
         until(lambda: self.stats().unfinished == 0, "all is settled")
-        for number, process in enumerate(self._processes):
-            until(lambda n=number: self.is_up(n), "the worker has begun, or ended")
+        self.await_up()
+        for process in self._processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         for process in self._processes:
@@ -217,6 +217,11 @@ class Application:
             return "concurrency" in self._output(number).read_text()
         caught = re.search(r"^SigCgt:\s*(\w+)$", status.read_text(), re.MULTILINE)
         return bool(caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+    def await_up(self) -> None:
+        """Wait until each process has reached its broker, or has ended."""
+        for number in range(len(self._processes)):
+            until(lambda n=number: self.is_up(n), "the worker has begun, or ended")
 
     def output(self) -> str:
         """What all processes have printed."""

@@ -122,6 +122,7 @@ class Load:
                     self._workers[worker] = before.peak(vitals(worker.pid))
             return condition()
 
+        self.application.await_up()  # one that starts during a fault ends at once, as it should
         until(look, what)
 
     def _lines(self, word: str) -> int:
@@ -138,9 +139,9 @@ def enqueue(application: Application, messages: Sequence[Message]) -> None:
     application.ask(store)
 
 
-def body(task: str, **arguments: object) -> bytes:
-    """The stored form of a call of a task in the application's ``tasks.py``."""
-    return EnvelopeCodec(MsgpackSerializer()).encode(Envelope(f"tasks:{task}", (), arguments))
+def body(task: str, *, module: str = "tasks", **arguments: object) -> bytes:
+    """The stored form of a call of a task in a module of the application."""
+    return EnvelopeCodec(MsgpackSerializer()).encode(Envelope(f"{module}:{task}", (), arguments))
 
 
 def _message(number: int, seconds: float, delay: float) -> Message:

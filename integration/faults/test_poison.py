@@ -1,36 +1,91 @@
-"""A task that kills its worker every time it runs."""
+"""Messages that kill what runs or reads them, every time."""
 
-from asynctasq.core.seclusion import CHANCES_IF_INEXACT
+import signal
+from collections.abc import Mapping
+
+import pytest
+
 from asynctasq.drivers import State
-from asynctasq.drivers.registry import driver_class
 from integration.application import Application, until
-from integration.faults.load import Report
+from integration.faults.load import Report, body
+from integration.faults.poison import MODULES, add_poison
+from integration.faults.report import Row
 from integration.faults.tally import finish, runs
 
 NEIGHBOURS = 8
-#: Of the poisonous task and of its neighbours alike; one more, alone, is everybody's last chance,
-#: and a few more where deliveries count that nothing began with.
-MAX_ATTEMPTS = 2
+#: With a lease that a busy machine does not lose, as that would cost an attempt.
+OPTIONS = ("--lease", "3", "--concurrency", "20", "--processes", "2")
+DIED = "the process that {} the {} died (exit code -{}): {}"
+BY_KILL = DIED.format("ran", "task", 9, "SIGKILL")
 
 
-def test_poison_is_dead_in_the_end_and_harms_nobody(
-    application: Application, report: Report
+@pytest.fixture(autouse=True)
+def _poison(application: Application) -> None:
+    add_poison(application)
+
+
+@pytest.mark.parametrize("max_attempts", [2, 3])
+@pytest.mark.parametrize("mode", ["kill_on_loop", "kill_in_thread", "kill_in_process"])
+def test_a_killer_runs_as_often_as_it_may(
+    application: Application, report: Report, mode: str, max_attempts: int
 ) -> None:
-    """Its neighbours were held by the workers that died, at every attempt but the last."""
-    exact = driver_class(application.settings["driver"]).limits.exact_attempts
-    most = MAX_ATTEMPTS + (1 if exact else CHANCES_IF_INEXACT)
-    application.worker_settings["default_max_attempts"] = str(MAX_ATTEMPTS)
-    half = NEIGHBOURS // 2
-    calls = [("sleep", {"number": n, "seconds": 0.2}) for n in range(NEIGHBOURS)]
-    poison = ("kill_worker", {"number": NEIGHBOURS})
-    application.dispatch(*calls[:half], poison, *calls[half:])
-    options = ("--lease", "1", "--concurrency", "20")
-    application.start_worker(*options, "--processes", "2")  # which replaces those that die
-    until(lambda: application.stats().dead == 1, "the poison is dead", 60)
-    until(lambda: len(runs(application, "end")) == NEIGHBOURS, "its neighbours have run", 60)
-    assert "its workers died" in application.browse(State.DEAD)[0].note
-    row = finish(application, "a task kills its worker", NEIGHBOURS + 1, dead=1)
+    """Its neighbours die with their workers, and run again: they are dead of nothing."""
+    row = _run_beside_neighbours(application, mode, max_attempts)
     report(row)
     assert row.lost == 0
-    assert 1 <= runs(application, "start")[NEIGHBOURS] <= most
-    assert row.twice <= most - 1 + (most - 1) * NEIGHBOURS
+    assert set(runs(application, "end").values()) == {1}
+    assert runs(application, "start")[NEIGHBOURS] == max_attempts
+    assert max(runs(application, "start").values()) <= max_attempts
+    assert _note(application) == f"WorkerDied: {BY_KILL}"
+
+
+def test_with_one_attempt_it_does_not_run_again(application: Application, report: Report) -> None:
+    application.worker_settings["default_max_attempts"] = "1"
+    application.dispatch(("kill_on_loop", {"number": 0}))
+    application.start_worker(*OPTIONS)
+    until(lambda: application.stats().dead == 1, "it is dead", 60)
+    report(finish(application, "a task with one attempt kills its worker", 1, dead=1))
+    assert runs(application, "start") == {0: 1}
+    assert _note(application).startswith(
+        "WorkerDied: delivered 2 times, allowed are 1 attempts: its workers died"
+    )
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_kills_its_reader_kills_one_worker_and_one_child(
+    application: Application, report: Report, module: str
+) -> None:
+    """It would kill worker after worker, as nothing that was read says how often it may."""
+    application.enqueue(*(body("note", word=str(number)) for number in range(NEIGHBOURS)))
+    application.enqueue(body("call", module=module))
+    application.start_worker(*OPTIONS)
+    until(lambda: application.stats().dead == 1, "it is dead", 60)
+    until(lambda: _noted(application) == NEIGHBOURS, "its neighbours have run", 60)
+    application.end(dead=1, exits=(0, -signal.SIGKILL))
+    driver = application.settings["driver"]
+    report(Row(f"a module {module}", driver, NEIGHBOURS + 1, 0, 0, dead=1, recovery=None))
+    assert len(runs(application, "killed")) == 2
+    number, name = (11, "SIGSEGV") if module.startswith("segfaults") else (9, "SIGKILL")
+    assert _note(application) == f"WorkerDied: {DIED.format('read', 'message', number, name)}"
+
+
+def _run_beside_neighbours(application: Application, mode: str, max_attempts: int) -> Row:
+    application.worker_settings["default_max_attempts"] = str(max_attempts)
+    half = NEIGHBOURS // 2
+    calls: list[tuple[str, Mapping[str, object]]]
+    calls = [("sleep", {"number": n, "seconds": 0.2}) for n in range(NEIGHBOURS)]
+    application.dispatch(*calls[:half], (mode, {"number": NEIGHBOURS}), *calls[half:])
+    application.start_worker(*OPTIONS)  # with a supervisor, which replaces those that die
+    until(lambda: application.stats().dead == 1, "the killer is dead", 60)
+    until(lambda: len(runs(application, "end")) == NEIGHBOURS, "its neighbours have run", 60)
+    fault = f"{mode.replace('kill', 'a task kills its process')}, {max_attempts} attempts"
+    return finish(application, fault.replace("_", " "), NEIGHBOURS + 1, dead=1)
+
+
+def _noted(application: Application) -> int:
+    return sum(application.log()[str(number)] > 0 for number in range(NEIGHBOURS))
+
+
+def _note(application: Application) -> str:
+    (dead,) = application.browse(State.DEAD)
+    return dead.note.strip().splitlines()[-1].removeprefix("asynctasq.errors.")

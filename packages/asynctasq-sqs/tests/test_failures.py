@@ -211,10 +211,7 @@ async def test_what_could_not_be_applied_is_applied_by_the_next_call(
 ) -> None:
     held = await hold(proxied, queue, 3)
     settlements = [Settlement(one, outcome, delay=60) for one in held]
-    action = {
-        Outcome.DONE: "DeleteMessageBatch",
-        Outcome.RETRY: "ChangeMessageVisibilityBatch",
-    }.get(outcome, "SendMessageBatch")
+    action = "DeleteMessageBatch" if outcome is Outcome.DONE else "SendMessageBatch"
     fail_entries(proxy, action, {"1"}, code="InternalError", fault=False, times=9)
     with pytest.raises(BrokerUnavailable):
         await proxied.settle(settlements)
@@ -223,7 +220,7 @@ async def test_what_could_not_be_applied_is_applied_by_the_next_call(
     assert await proxied.settle(settlements) == held
 
 
-@pytest.mark.parametrize("outcome", [Outcome.RELEASE, Outcome.DEAD])
+@pytest.mark.parametrize("outcome", [Outcome.RETRY, Outcome.RELEASE, Outcome.DEAD])
 async def test_what_was_moved_is_not_moved_again(
     proxied, proxy, queue: str, outcome: Outcome
 ) -> None:

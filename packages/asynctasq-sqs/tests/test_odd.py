@@ -114,11 +114,3 @@ async def test_a_disconnect_never_raises(driver_on, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(stack, "aclose", failing(stack.aclose))
     monkeypatch.setattr(polls, "close", failing(polls.close))
     await driver.disconnect()
-
-
-async def test_it_does_not_tell_what_was_abandoned(driver, queue: str) -> None:
-    assert not driver.limits.tells_abandoned
-    await driver.enqueue([Message("id", queue, b"")])
-    assert await driver.dequeue([queue], limit=1, lease=1, wait=10)
-    (again,) = await driver.dequeue([queue], limit=1, lease=60, wait=10)
-    assert (again.attempt, again.abandoned) == (2, False)

@@ -47,7 +47,8 @@ class Config(Settings):
             default_timeout (s): for tasks that do not say.
         process_pool_size: processes for tasks with ``process=True``; the number of cores if None.
         process_pool_max_tasks_per_child: a process is replaced after so many tasks.
-        quarantine_processes: processes for calls whose workers died; the number of cores if None.
+        quarantine_processes: processes for calls whose workers died; the number of cores, at
+            least two, if None.
         imports: modules a worker imports at its start and packages it may import from.
         signing_keys: keys of the messages' signatures; the first signs, all verify.
 

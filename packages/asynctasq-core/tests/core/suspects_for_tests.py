@@ -93,6 +93,11 @@ async def tell_score(path: Path) -> None:
 
 
 @task(max_attempts=2)
+async def tell_niceness(path: Path) -> None:
+    tell(path, str(os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+@task(max_attempts=2)
 async def fork() -> None:
     if os.fork() == 0:
         return

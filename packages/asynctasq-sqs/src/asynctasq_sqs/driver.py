@@ -42,7 +42,7 @@ class SQSDriver(SessionDriver[Session], SQSInspector):
         unique_ids=False,
         late_settle=False,
         exact_attempts=False,
-        tells_abandoned=False,  # a lapse and a retry are the same to ApproximateReceiveCount
+        tells_abandoned=False,  # on FIFO queues; on standard queues it does
         inspects=frozenset({State.DEAD}),
         exact_counts=False,
         full_fetch=TEN,

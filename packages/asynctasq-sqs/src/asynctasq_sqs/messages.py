@@ -43,6 +43,7 @@ class Letter:
         delay: seconds from now until it is due.
         note: the error of a dead message.
         unique: what makes it another message than earlier ones of its id, on a FIFO queue.
+        abandoned: the last attempt that counted ended without an outcome.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Letter:
     delay: float = 0.0
     note: str = ""
     unique: str = ""
+    abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,11 @@ class Received:
     def attempt(self) -> int:
         """Which attempt this delivery is."""
         return self.letter.attempts + self.count
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the attempt before ended without an outcome; a retry is another message."""
+        return self.letter.abandoned or self.count > 1
 
 
 def entry_of(letter: Letter, *, group: str | None, position: int = 0) -> Entry:
@@ -178,6 +185,7 @@ def _letter(message: Mapping[str, Any]) -> tuple[Letter, int]:
                 max(0, int(header.get("attempts", 0))),
                 float(header.get("delay", 0)),
                 str(header.get("note", "")),
+                abandoned=bool(header.get("abandoned")),
             )
             if math.isfinite(letter.delay):
                 return letter, int(header.get("n", 0))
@@ -194,6 +202,8 @@ def _header(letter: Letter, position: int) -> str:
         fields["attempts"] = letter.attempts
     if letter.delay > HOP:
         fields["delay"] = round(letter.delay, 3)
+    if letter.abandoned:
+        fields["abandoned"] = 1
     if letter.note:
         fields["note"] = letter.note
     return json.dumps(fields, separators=(",", ":"))  # all ASCII: SQS refuses some characters

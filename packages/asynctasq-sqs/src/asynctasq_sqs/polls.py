@@ -22,6 +22,7 @@ from asynctasq_sqs.client import CALL_LIMIT, TEN, Client
 from asynctasq_sqs.inbox import Inbox
 from asynctasq_sqs.lease import LONGEST, Leases, Receipt, receipt_of, whole_seconds
 from asynctasq_sqs.messages import BODY, SYSTEM, Received, read_all
+from asynctasq_sqs.names import is_fifo
 from asynctasq_sqs.queues import Queues
 from asynctasq_sqs.settle import Settling
 
@@ -226,7 +227,9 @@ class Polls:
 
 def _delivery(queue: str, received: Received, receipt: Receipt) -> Delivery:
     letter = received.letter
-    return Delivery(letter.id, queue, letter.body, received.attempt, receipt)
+    # a FIFO queue hides what is retried, and counts it as what is abandoned
+    abandoned = received.abandoned and not is_fifo(queue)
+    return Delivery(letter.id, queue, letter.body, received.attempt, receipt, abandoned)
 
 
 def _brought_all(poll: _Poll) -> bool:

@@ -34,8 +34,9 @@ class _Plan:
 class Settling:
     """Applies outcomes.
 
-    A message that has to change (a release takes an attempt back, a dead one gets a note) is sent
-    first and deleted then: in between there are two of it, and never none.
+    A message that has to change is sent first and deleted then: in between there are two of it, and
+    never none. A release takes an attempt back; a retry ends the count of SQS, which goes on only
+    where a lease runs out; a dead one gets a note.
     """
 
     def __init__(self, client: Client, queues: Queues, sender: Sender) -> None:
@@ -139,13 +140,25 @@ def _plan(plan: _Plan, item: Settlement, receipt: Receipt) -> None:
             delivery.id, delivery.body, delivery.attempt, note=item.note, unique=uuid4().hex
         )
         plan.bury[delivery.queue].append((receipt, dead_letter(letter)))
-    elif fifo or (item.outcome is Outcome.RETRY and seconds <= receipt.hideable()):
-        # on a FIFO queue a message sent again would lose its place
+    elif fifo:  # a message sent again would lose its place
         plan.hide.append((receipt, max(0, min(seconds, receipt.hideable()))))
     else:
-        counted = delivery.attempt - (item.outcome is Outcome.RELEASE)
-        letter = Letter(delivery.id, delivery.body, counted, delay=item.delay)
-        plan.move[delivery.queue].append((receipt, letter))
+        plan.move[delivery.queue].append((receipt, _again(item)))
+
+
+def _again(item: Settlement) -> Letter:
+    """What takes the place of a message that is delivered again.
+
+    SQS has not delivered it yet. So one that SQS delivers more than once was abandoned.
+    """
+    delivery, is_release = item.delivery, item.outcome is Outcome.RELEASE
+    return Letter(
+        delivery.id,
+        delivery.body,
+        delivery.attempt - is_release,
+        delay=item.delay,
+        abandoned=is_release and delivery.abandoned,
+    )
 
 
 def _report(errors: dict[Receipt, BrokerError], taken: Sequence[Receipt]) -> set[Receipt]:

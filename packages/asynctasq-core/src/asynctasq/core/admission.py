@@ -56,11 +56,14 @@ class Admission:
 
     def take(self, deliveries: Sequence[Delivery], limit: int) -> None:
         """Admit what a fetch of `limit` messages returned."""
-        self._prefetch.fetched(deliveries, limit)
+        suspects = self._suspects
+        ordinary = [one for one in deliveries if not suspects.is_suspect(one)]
+        found = len(deliveries) - len(ordinary)
+        if ordinary or not found:  # suspects alone show nothing of what waits for a slot
+            self._prefetch.fetched(ordinary, limit - found)
         admitted = [new for one in deliveries if (new := self._in_flight.admit(one)) is not None]
-        for attempt in admitted:
-            if self._suspects.is_suspect(attempt.delivery):
-                self._suspects.take(attempt)
+        if found:
+            suspects.take([one for one in admitted if suspects.is_suspect(one.delivery)])
         self._executor.start_buffered()
         waiting = [one for one in admitted if one.state is State.BUFFERED]
         if waiting:

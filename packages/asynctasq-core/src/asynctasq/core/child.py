@@ -2,9 +2,12 @@
 
 import logging
 import multiprocessing
+import os
 import signal
 import socket
+import sys
 import time
+from contextlib import suppress
 from multiprocessing.util import Finalize
 
 from asynctasq.core.channel import END, Broken, ParentEnd, new_mark
@@ -37,13 +40,14 @@ class Child:
         spent: it must not have another one.
     """
 
-    def __init__(self, name: str, perform: Perform, setup: Setup) -> None:
+    def __init__(self, name: str, perform: Perform, setup: Setup, *, nice: int = 0) -> None:
         ours, self._theirs = socket.socketpair()
         self._ready = new_mark(0)
         self._channel = ParentEnd(ours, self._lives)
         self._process = _spawn.Process(
             target=main, args=(self._theirs, self._ready, setup, perform), name=name, daemon=True
         )
+        self._nice = nice
         self._started = self._killed = False
         self.jobs = 0
         self.spent = False
@@ -54,6 +58,7 @@ class Child:
             self._process.start()
         finally:
             self._theirs.close()
+        self._be_nice()  # from its first imports on
         # an interpreter that ends with the pool open would wait for the child
         self._at_exit = Finalize(self, self._process.kill, exitpriority=0)
         self._started = True
@@ -113,6 +118,13 @@ class Child:
         if not self._wait(KILL_PATIENCE):
             logger.warning("process %s was killed, but does not end", self._process.pid)
         self._at_exit.cancel()
+
+    def _be_nice(self) -> None:
+        pid = self._process.pid
+        if self._nice and pid is not None and sys.platform != "win32":
+            with suppress(OSError):  # it has ended already
+                nice = os.getpriority(os.PRIO_PROCESS, 0) + self._nice
+                os.setpriority(os.PRIO_PROCESS, pid, nice)
 
     def _wait(self, limit: float) -> bool:
         """Wait for its end. (`Process.join` relies on a descriptor that tasks can write to.)"""

@@ -5,6 +5,8 @@ import itertools
 import logging
 import multiprocessing
 import os
+import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -23,6 +25,9 @@ T = TypeVar("T")
 START_LIMIT = 60.0
 #: Seconds a thread may go on waiting for a process that was killed.
 NOTICE_LIMIT = 10.0
+#: As many starts in so many seconds, beyond one for each process, are often.
+OFTEN = 1
+OFTEN_SECONDS = 60.0
 
 
 class TooLong(Exception):
@@ -62,6 +67,7 @@ class Children:
         perform: called in the child with each job.
         max_jobs: jobs after which a process is replaced.
         idle_limit: seconds after which a process without a job is ended; never if None.
+        nice: added to the worker's niceness for processes that are started often.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class Children:
         *,
         max_jobs: int | None = None,
         idle_limit: float | None = None,
+        nice: int = 0,
     ) -> None:
         _refuse_while_importing()
         self._name = name
@@ -81,6 +88,8 @@ class Children:
         self._perform = perform
         self._max_jobs = max_jobs
         self._idle_limit = idle_limit
+        self._nice = nice
+        self._starts: deque[float] = deque(maxlen=OFTEN + (size or os.cpu_count() or 1))
         self._numbers = itertools.count(1)
         self._all: set[Child] = set()
         self._idle: dict[Child, asyncio.TimerHandle | None] = {}
@@ -178,7 +187,8 @@ class Children:
     async def _start(self) -> Child:
         if self.closed:
             raise TaskError("the worker has ended its processes")
-        child = Child(self._name, self._perform, self._setup)
+        nice = self._nice if self._starts_often() else 0
+        child = Child(self._name, self._perform, self._setup, nice=nice)
         self._all.add(child)
         try:
             await in_time(self._threads, child, child.start, START_LIMIT)
@@ -188,6 +198,11 @@ class Children:
                 raise _not_started(error) from None
             raise
         return child
+
+    def _starts_often(self) -> bool:
+        starts, now = self._starts, time.monotonic()
+        starts.append(now)
+        return len(starts) == starts.maxlen and now - starts[0] < OFTEN_SECONDS
 
     async def _reap(self, child: Child) -> None:
         await self._threads.run(child.reap)

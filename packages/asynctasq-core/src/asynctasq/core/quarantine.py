@@ -2,6 +2,7 @@
 
 import enum
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -31,6 +32,9 @@ logger = logging.getLogger("asynctasq.worker")
 READING_LIMIT = 60.0
 #: Seconds after which a child without a suspect is ended.
 IDLE_SECONDS = 30.0
+#: Added to the niceness of children that die and start again, one after the other, so that they
+#: take little processor time from the workers.
+NICE = 12
 
 
 class Kind(enum.Enum):
@@ -73,15 +77,17 @@ class Quarantine:
     A child is reused while it lives, and ended after `IDLE_SECONDS` without a suspect.
 
     Args:
-        size: the number of cores if None.
+        size: the number of cores if None, but at least two, so that one long task holds up no
+            other.
         registry: the worker's tasks; children may import the modules they come from.
     """
 
     def __init__(
         self, size: int | None, setup: Setup, *, registry: TaskRegistry = registry
     ) -> None:
+        self.size = size or max(2, os.cpu_count() or 1)
         self._children = Children(
-            "asynctasq-quarantine", size, setup, examine, idle_limit=IDLE_SECONDS
+            "asynctasq-quarantine", self.size, setup, examine, idle_limit=IDLE_SECONDS, nice=NICE
         )
         self._registry = registry
 

@@ -6,11 +6,14 @@ if this is its last allowed attempt; otherwise it gets a slot as any other messa
 """
 
 import logging
+import time
+from collections.abc import Iterable
 
 from asynctasq.core.attempt import Attempt, Stop
 from asynctasq.core.executor import Executor, may_be_readable
 from asynctasq.core.in_flight import InFlight
 from asynctasq.core.outcomes import Outcomes, fields
+from asynctasq.core.pace import Pace
 from asynctasq.core.quarantine import Kind, Quarantine, Started, Suspect, Verdict
 from asynctasq.core.tracing import current_tracing
 from asynctasq.drivers.base_driver import Delivery, Limits, Outcome, Settlement
@@ -20,8 +23,7 @@ logger = logging.getLogger("asynctasq.worker")
 
 #: Deliveries after which an abandoned message is dead without being decoded.
 CEILING = 20
-#: Suspects that one worker holds; it releases others, for `LATER` seconds.
-MOST = 100
+#: Seconds for which a suspect is released when no child could be started for it.
 LATER = 5.0
 #: Further deliveries of a message that may never have begun, where a broker also counts what only
 #: lay in the prefetch of a worker that died.
@@ -43,6 +45,7 @@ class Suspects:
         self._executor = executor
         self._outcomes = outcomes
         self._quarantine = quarantine
+        self._pace = Pace(quarantine.size)
         self._tells_abandoned = limits.tells_abandoned
         self._grace = 0 if limits.exact_attempts else GRACE
 
@@ -52,8 +55,12 @@ class Suspects:
             return True
         return not self._tells_abandoned and delivery.attempt > CEILING
 
-    def take(self, attempt: Attempt) -> None:
-        """Examine a buffered attempt, or release it when there are too many."""
+    def take(self, attempts: Iterable[Attempt]) -> None:
+        """Examine buffered attempts, and release those that are too many."""
+        for attempt in attempts:
+            self._take(attempt)
+
+    def _take(self, attempt: Attempt) -> None:
         delivery = attempt.delivery
         if delivery.abandoned and delivery.attempt > CEILING:
             error = WorkerDied(
@@ -63,21 +70,22 @@ class Suspects:
             self._in_flight.settle(attempt, self._outcomes.dead(attempt, error))
         elif self._in_flight.is_stopping():
             self._in_flight.release([attempt])
-        elif self._in_flight.suspected >= MOST:
-            self._in_flight.release([attempt], LATER)
+        elif self._in_flight.suspected >= self._pace.most():
+            self._in_flight.release([attempt], self._pace.later())
         else:
             self._in_flight.suspect(attempt)
             self._executor.run(attempt, self._examine)
 
     async def _examine(self, attempt: Attempt) -> Settlement | None:
+        taken = time.monotonic()
         try:
             verdict = await self._quarantine.examine(
                 self._suspect(attempt.delivery, attempt.worker_id),
                 lambda started: self._started(attempt, started),
             )
-        except TaskError as error:  # no process could start, so nothing was read
-            logger.error("the quarantine failed; a message is released: %s", error)
-            return Settlement(attempt.delivery, Outcome.RELEASE, LATER)
+        except TaskError as error:  # no child could be started
+            return self._not_examined(attempt, error)
+        self._pace.ended(taken)
         if attempt.stop is Stop.LEASE_LOST:
             return self._outcomes.interrupted(attempt)
         if verdict.kind is Kind.READABLE:
@@ -87,6 +95,15 @@ class Suspects:
             return self._outcomes.done(attempt)
         assert verdict.error is not None
         return self._judge(attempt, verdict, verdict.error)
+
+    def _not_examined(self, attempt: Attempt, error: TaskError) -> Settlement | None:
+        if attempt.stop is not None:
+            return self._outcomes.interrupted(attempt)
+        logger.error(
+            "message %s (queue %s) waits for a process that can examine it: %s",
+            attempt.delivery.id, attempt.delivery.queue, error,
+        )  # fmt: skip
+        return Settlement(attempt.delivery, Outcome.RELEASE, LATER)
 
     def _judge(self, attempt: Attempt, verdict: Verdict, error: BaseException) -> Settlement:
         attempt.seen = verdict.started

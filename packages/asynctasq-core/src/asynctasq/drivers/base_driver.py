@@ -48,7 +48,7 @@ class Delivery:
             its meaning is the driver's own.
         abandoned: the attempt before this one ended without an outcome: its worker died, or lost
             the lease. RETRY and a requeue clear it; RELEASE keeps it, as it keeps the attempt.
-            Always False where `Limits.tells_abandoned` is.
+            Not always told where `Limits.tells_abandoned` is False.
     """
 
     id: str
@@ -97,7 +97,7 @@ class Limits:
         exact_attempts: only what a `dequeue` returned counts as an attempt; otherwise also what
             a process had got from the broker when it died.
         tells_abandoned: a lease that ran out looks different from a retry, so that
-            `Delivery.abandoned` can be told; otherwise it is always False.
+            `Delivery.abandoned` can be told; otherwise it may be False though it was.
         late_settle: a lease that ran out is good until the message is delivered again;
             otherwise it is lost when it runs out.
         leases_outlive_connections: what is held stays held until its lease ends, also when
