@@ -189,7 +189,7 @@ class Engine:
             logger.error("the broker is away: outcomes are lost, their tasks will run again")
 
     async def _is_finished(self) -> bool:
-        if not self._plan.burst or self._in_flight.active:
+        if not self._plan.burst or self._in_flight.unended:
             return False
         await self._settler.flush()
         if not isinstance(self._driver, Inspector):
