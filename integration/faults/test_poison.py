@@ -1,6 +1,7 @@
 """A task that kills its worker every time it runs."""
 
 from asynctasq.core.seclusion import CHANCES_IF_INEXACT
+
 from asynctasq.drivers import State
 from asynctasq.drivers.registry import driver_class
 from integration.application import Application, until
