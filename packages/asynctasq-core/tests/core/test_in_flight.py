@@ -116,6 +116,12 @@ class InFlightMachine(RuleBasedStateMachine):
         if one is not None and one.receipt is not None:
             one.lapsed = True
 
+    @rule(name=ids, suspicious=st.booleans())
+    def deliver_again(self, name: str, suspicious: bool) -> None:
+        """A lease runs out, and the message comes back here at once."""
+        self.lapse(name)
+        self.deliver(name, suspicious)
+
     @rule(name=ids)
     def revoke(self, name: str) -> None:
         """A command takes the message away."""
@@ -290,6 +296,17 @@ def test_an_outcome_that_waits_is_sent_under_the_new_lease() -> None:
     (first,), (second,) = taken(1), taken(1, attempt=2)
     table.finish(running(table, first), Settlement(first, Outcome.DONE))
     assert table.admit(second) is None
+    assert table.leased() == [second]
+    (sent,) = table.send(10)
+    assert sent.settlement == Settlement(second, Outcome.DONE)
+
+
+def test_done_whose_answer_was_lost_is_sent_again_under_the_new_lease() -> None:
+    table = make_table()
+    (first,), (second,) = taken(1), taken(1, attempt=2)
+    table.finish(running(table, first), Settlement(first, Outcome.DONE))
+    table.unanswered(table.send(10))
+    assert table.admit(second) is None
     (sent,) = table.send(10)
     assert sent.settlement == Settlement(second, Outcome.DONE)
 
@@ -360,6 +377,7 @@ def test_a_message_that_comes_back_to_a_cancelled_attempt_is_released() -> None:
     attempt = running(table, first)
     table.lose(first)
     assert table.admit(second) is None
+    assert table.leased() == [second]
     (sent,) = table.send(10)
     assert sent.settlement is not None
     assert (sent.delivery, sent.settlement.outcome) == (second, Outcome.RELEASE)
@@ -377,6 +395,181 @@ def test_a_budget_is_spent_by_what_ran() -> None:
     assert table.budget == 0
     table.finish(garbage, None)
     assert (table.budget, table.done) == (1, 1)
+
+
+def test_no_more_attempts_start_than_there_are_slots() -> None:
+    table = make_table(slots=1)
+    first = running(table, taken(1)[0])
+    table.admit(taken(2)[0])
+    assert table.start_next() is None
+    table.finish(first, None)
+    assert table.start_next() is not None
+
+
+def buffered(table: InFlight, delivery: Delivery) -> Attempt:
+    attempt = table.admit(delivery)
+    assert attempt is not None
+    return attempt
+
+
+def test_what_lost_its_lease_while_it_waited_is_gone() -> None:
+    table = make_table()
+    (first,) = taken(1)
+    buffered(table, first)
+    assert table.lose(first)
+    assert not table
+    assert table.buffered == 0
+    assert table.start_next() is None
+
+
+def test_the_loss_of_a_lease_that_was_replaced_stops_nothing() -> None:
+    table = make_table()
+    (first,), (second,) = taken(1), taken(1, attempt=2)
+    attempt = running(table, first)
+    assert table.admit(second) is None
+    assert not table.lose(first)
+    assert (attempt.state, attempt.delivery) == (State.RUNNING, second)
+
+
+def test_what_lost_its_lease_after_it_was_cancelled_is_not_released() -> None:
+    table = make_table()
+    (first,) = taken(1)
+    attempt = running(table, first)
+    table.cancel(attempt, Stop.SHUTDOWN)
+    assert table.lose(first)
+    assert table.leased() == []
+    table.give_up(attempt)
+    assert not table.has_finished
+    assert not table
+
+
+def test_an_outcome_that_is_known_without_running_frees_its_place() -> None:
+    table = make_table()
+    (first,) = taken(1)
+    table.settle(buffered(table, first), Settlement(first, Outcome.DEAD))
+    assert (table.buffered, table.unsettled) == (0, 1)
+    assert table.start_next() is None
+
+
+def test_what_is_released_comes_back_after_its_delay() -> None:
+    table = make_table()
+    (first,) = taken(1)
+    table.release([buffered(table, first)], 5.0)
+    assert [one.settlement for one in table.send(10)] == [Settlement(first, Outcome.RELEASE, 5.0)]
+
+
+def test_a_suspect_that_is_acquitted_starts_and_spends_the_budget_once() -> None:
+    table = make_table(slots=1, budget=1)
+    attempt = buffered(table, taken(1)[0])
+    table.suspect(attempt)
+    assert (table.budget, table.suspected, table.buffered) == (0, 1, 0)
+    assert table.acquit(attempt)
+    assert (table.budget, table.suspected, table.buffered) == (1, 0, 1)
+    assert table.start_next() is attempt
+    assert table.budget == 0
+
+
+def test_a_suspect_that_was_cancelled_is_not_acquitted() -> None:
+    table = make_table()
+    attempt = buffered(table, taken(1)[0])
+    table.suspect(attempt)
+    table.cancel(attempt, Stop.SHUTDOWN)
+    assert not table.acquit(attempt)
+    assert (attempt.state, table.buffered) == (State.CANCELLED, 0)
+
+
+def test_a_suspect_that_left_the_line_joins_it_when_it_is_acquitted() -> None:
+    table = make_table()
+    attempt = buffered(table, taken(1)[0])
+    table.suspect(attempt)
+    assert table.start_next() is None
+    table.acquit(attempt)
+    assert table.start_next() is attempt
+
+
+def test_a_suspect_that_loses_its_lease_is_cancelled() -> None:
+    table = make_table()
+    (first,) = taken(1)
+    attempt = buffered(table, first)
+    table.suspect(attempt)
+    assert table.lose(first)
+    assert (attempt.state, attempt.stop) == (State.CANCELLED, Stop.LEASE_LOST)
+
+
+def test_an_attempt_that_was_given_up_is_released_and_ends_once() -> None:
+    async def main() -> None:
+        table = make_table()
+        (first,) = taken(1)
+        attempt = running(table, first)
+        attempt.task = asyncio.create_task(asyncio.sleep(600))  # type: ignore[arg-type]
+        table.cancel(attempt, Stop.SHUTDOWN)
+        assert attempt.task.cancelling()
+        table.give_up(attempt)
+        table.finish(attempt, Settlement(first, Outcome.DONE))
+        assert (table.running, table.done) == (0, 1)
+        assert [one.settlement for one in table.send(9)] == [Settlement(first, Outcome.RELEASE)]
+        await asyncio.wait([attempt.task])
+
+    asyncio.run(main())
+
+
+def test_an_attempt_is_cancelled_once() -> None:
+    table = make_table()
+    attempt = running(table, taken(1)[0])
+    table.cancel(attempt, Stop.LEASE_LOST)
+    table.cancel(attempt, Stop.SHUTDOWN)
+    assert attempt.stop is Stop.LEASE_LOST
+
+
+def test_outcomes_are_sent_in_the_order_in_which_their_attempts_ended() -> None:
+    table = make_table()
+    for one in taken(1, 2, 3, 4):
+        table.finish(running(table, one), Settlement(one, Outcome.DONE))
+    first, second, *_ = table.finished
+    assert [one.delivery.id for one in table.send(1, {first, second})] == ["3"]
+    again = table.send(2)
+    assert [one.delivery.id for one in again] == ["1", "2"]
+    table.unanswered(again)
+    assert [one.delivery.id for one in table.send(10)] == ["1", "2", "4"]
+
+
+def test_all_that_ends_wakes_those_that_wait() -> None:
+    table = make_table()
+    calls: list[str] = []
+    table.on_finished = lambda: calls.append("finished")
+    table.on_room = lambda: calls.append("room")
+    (first,) = taken(1)
+    table.finish(running(table, first), Settlement(first, Outcome.DONE))
+    assert calls == ["finished", "room"]
+    table.answered(table.send(1))
+    assert calls == ["finished", "room", "room"]
+
+
+def test_an_outcome_is_late_only_if_its_own_lease_was_lost() -> None:
+    table = make_table()
+    (first,), (other,) = taken(1), taken(1, attempt=7)
+    table.finish(running(table, first), Settlement(first, Outcome.DONE))
+    assert table.answered(table.send(1), [other]) == []
+    assert not table
+
+
+def test_done_that_came_again_is_sent_under_the_lease_it_has_when_no_answer_came() -> None:
+    table = make_table()
+    (first,), (second,) = taken(1), taken(1, attempt=2)
+    table.finish(running(table, first), Settlement(first, Outcome.DONE))
+    batch = table.send(1)
+    assert table.admit(second) is None
+    table.unanswered(batch)
+    assert [one.settlement for one in table.send(1)] == [Settlement(second, Outcome.DONE)]
+
+
+def test_what_the_broker_refuses_for_good_is_gone() -> None:
+    table = make_table()
+    (first,) = taken(1)
+    table.finish(running(table, first), Settlement(first, Outcome.DONE))
+    (sent,) = table.send(1)
+    table.drop(sent)
+    assert (bool(table), table.unsettled, sent.state) == (False, 0, State.GONE)
 
 
 def test_too_many_outcomes_without_an_answer_hold_up_the_next_start() -> None:

@@ -224,6 +224,29 @@ async def test_a_worker_that_is_refused_for_a_while_goes_on(
     assert await look(new_driver, State.RUNNING) == []
 
 
+class RefusesWhileIdle(Wrapped):
+    """Refuses the first fetch that waits for longer than a moment."""
+
+    is_refusing = True
+
+    async def dequeue(self, queues: Sequence[str], **options: Any) -> Sequence[Delivery]:
+        if options["wait"] > 1 and self.is_refusing:
+            self.is_refusing = False
+            raise BrokerRejected("the password was changed")
+        return await super().dequeue(queues, **options)
+
+
+async def test_a_worker_that_is_refused_before_its_first_message_goes_on(
+    new_driver: NewDriver, ran: list[object]
+) -> None:
+    driver: Any = RefusesWhileIdle(new_driver())
+    running = asyncio.create_task(Worker(driver, max_tasks=1).start())
+    await wait_until(lambda: not driver.is_refusing)
+    await tasks.note("a").dispatch()
+    await running
+    assert ran == ["a"]
+
+
 async def test_an_idle_worker_notices_at_once_that_its_broker_is_back(
     new_driver: NewDriver,
 ) -> None:

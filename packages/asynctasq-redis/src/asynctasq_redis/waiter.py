@@ -65,6 +65,8 @@ class Wait:
         """
         limit = seconds + (1 if exact else 0)
         blocks = {asyncio.create_task(self._block(seat, limit)): seat for seat in self.seats}
+        for block in blocks:
+            block.add_done_callback(_look_at)
         stopped = asyncio.create_task(self._stopped.wait())
         try:
             await asyncio.wait(
@@ -173,3 +175,9 @@ def _any_popped(results: Sequence[bool | BaseException]) -> bool:
         if isinstance(result, Exception):
             raise result
     return False
+
+
+def _look_at(block: asyncio.Task[bool]) -> None:
+    """Retrieve its error: when the wait is cancelled while it ends, nothing else does."""
+    if not block.cancelled():
+        block.exception()

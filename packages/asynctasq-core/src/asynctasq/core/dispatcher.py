@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from asynctasq.config import Config
+from asynctasq.core.cancellation import was_cancelled
 from asynctasq.core.composer import Composer, enqueued, handles
-from asynctasq.core.group_commit import GroupCommit, was_cancelled
+from asynctasq.core.group_commit import GroupCommit
 from asynctasq.core.handover import Handover
 from asynctasq.core.tracing import current_tracing
 from asynctasq.drivers.base_driver import BaseDriver, Message

@@ -12,6 +12,7 @@ from typing import Self
 from asynctasq.config import Config
 from asynctasq.core.admission import Admission
 from asynctasq.core.attempt import CANCEL_PATIENCE, Stop
+from asynctasq.core.cancellation import first_done
 from asynctasq.core.client import client, codec_of
 from asynctasq.core.dispatcher import Dispatcher
 from asynctasq.core.executor import Executor
@@ -127,16 +128,29 @@ class Engine:
         """Fetch and run until there is no more to do or `shutdown` is requested; then drain."""
         self._shutdown = shutdown
         self._in_flight.is_stopping = shutdown.requested.is_set
-        fetching = asyncio.create_task(self._fetcher.run(), name="asynctasq-fetcher")
-        requested = asyncio.create_task(shutdown.requested.wait())
         async with AsyncExitStack() as stack:  # a step that is cancelled leads to the next
             stack.push_async_callback(self._release_running)
             stack.push_async_exit(self._let_finish)
-            stack.push_async_callback(_cancel, fetching, requested)
-            stack.callback(self._stop_starting)
-            await asyncio.wait([fetching, requested], return_when=asyncio.FIRST_COMPLETED)
-        if not fetching.cancelled():
+            fetching = await self._fetch_until(shutdown.requested)
+        if fetching.done() and not fetching.cancelled():
             fetching.result()  # raises what ended it
+
+    async def _fetch_until(self, requested: asyncio.Event) -> asyncio.Task[None]:
+        """Fetch until there is no more to do, or the end is requested; the task that fetched."""
+        while True:
+            fetching = asyncio.create_task(self._fetcher.run(), name="asynctasq-fetcher")
+            asked = asyncio.create_task(requested.wait())
+            goes_on = False
+            try:
+                await first_done(fetching, asked)
+                # an attempt may have cancelled either: all tasks that it found on its loop
+                goes_on = not requested.is_set() and (fetching.cancelled() or not fetching.done())
+            finally:
+                if not goes_on:
+                    self._stop_starting()
+                await _cancel(fetching, asked)
+            if not goes_on:
+                return fetching
 
     def _stop_starting(self) -> None:
         self._in_flight.is_stopping = lambda: True
@@ -219,7 +233,7 @@ class Engine:
 async def _cancel(*tasks: asyncio.Task[object]) -> None:
     for task in tasks:
         task.cancel()
-    await asyncio.wait(tasks)
+    await asyncio.wait(tasks, timeout=CANCEL_PATIENCE)  # a driver may ignore it
 
 
 def _make_table(plan: Plan) -> InFlight:

@@ -7,11 +7,16 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from asynctasq.core.admission import Admission
 from asynctasq.core.backoff import Backoff
+from asynctasq.core.cancellation import was_cancelled
 from asynctasq.core.vitals import Vitals
 from asynctasq.drivers.base_driver import BaseDriver, Delivery
 from asynctasq.errors import BrokerRejected, BrokerUnavailable, WorkerRefused
 
 logger = logging.getLogger("asynctasq.worker")
+
+
+#: Seconds for which the first fetch may wait: until it is answered, a refusal ends the worker.
+FIRST_WAIT = 0.2
 
 
 class QueueOrder:
@@ -83,26 +88,43 @@ class Fetcher:
         """
         while (free := await self._admission.capacity()) > 0:
             limit = min(free, self._driver.limits.dequeue_batch)
-            has_waited = self._was_served
             deliveries = await self._fetch(limit)
             self._admission.take(deliveries, limit)
-            if not deliveries and has_waited and not self._backoff and await self._finished():
+            if not deliveries and not self._backoff and await self._is_finished():
                 return
 
     async def _fetch(self, limit: int) -> Sequence[Delivery]:
-        # an empty queue, too, tells that the broker serves this worker
-        wait = self._wait if self._was_served and not self._backoff else 0.0
         try:
             deliveries = await self._driver.dequeue(
-                self._order.current(), limit=limit, lease=self._lease, wait=wait
+                self._order.current(), limit=limit, lease=self._lease, wait=self._patience()
             )
-        except Exception as error:  # noqa: BLE001 - a bug in a driver ends no worker
-            self._failed(error)
-            await asyncio.sleep(self._backoff.next())
+        except (Exception, asyncio.CancelledError) as error:  # a bug in a driver ends no worker
+            if was_cancelled(error):
+                raise
+            await self._pause(error)
             return ()
         self._answered()
         self._order.fetched(deliveries, limit)
         return deliveries
+
+    def _patience(self) -> float:
+        """Seconds that the next fetch may wait: an empty queue, too, shows that it is served."""
+        if self._backoff:
+            return 0.0
+        return self._wait if self._was_served else min(self._wait, FIRST_WAIT)
+
+    async def _is_finished(self) -> bool:
+        try:
+            return await self._finished()
+        except BrokerRejected:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug in a driver ends no worker
+            await self._pause(error)
+            return False
+
+    async def _pause(self, error: BaseException) -> None:
+        self._failed(error)
+        await asyncio.sleep(self._backoff.next())
 
     def _answered(self) -> None:
         self._was_served = True
@@ -112,7 +134,7 @@ class Fetcher:
             self._refused_since = None
             self._vitals.answered("fetcher")
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         self._vitals.failed("fetcher")
         if isinstance(error, BrokerRejected):
             self._refused(error)

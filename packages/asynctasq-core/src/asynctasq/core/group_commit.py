@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from asynctasq.core.backoff import Backoff
+from asynctasq.core.cancellation import was_cancelled
 
 logger = logging.getLogger("asynctasq.worker")
 
@@ -70,7 +71,9 @@ class GroupCommit(Generic[Item]):
         return dropped
 
     def _start(self) -> None:
-        self._runner = asyncio.get_running_loop().create_task(self._run())
+        # not by the loop's task factory: one that starts tasks eagerly would end this before it is
+        # known here
+        self._runner = asyncio.Task(self._run(), loop=asyncio.get_running_loop())
 
     async def _run(self) -> None:
         try:
@@ -101,12 +104,3 @@ class GroupCommit(Generic[Item]):
                 await asyncio.sleep(self._backoff.next())
             else:
                 return self._backoff.reset()
-
-
-def was_cancelled(error: BaseException) -> bool:
-    """Whether `error` ends the running task because it was cancelled from outside.
-
-    Anything may raise CancelledError by itself; who cancels a task is counted.
-    """
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)

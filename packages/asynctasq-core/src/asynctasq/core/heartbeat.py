@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from asynctasq.core.cancellation import was_cancelled
 from asynctasq.drivers.abilities import WorkerInfo, Workers
 from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.errors import BrokerError
@@ -35,7 +36,8 @@ class Heartbeat:
         self._interval = interval
         self._info = info
         self._task: asyncio.Task[None] | None = None
-        self._reported: set[type[Exception]] = set()
+        self._reported: set[type[BaseException]] = set()
+        self._stopping = False
 
     async def start(self) -> None:
         """Say that the worker is there, and begin to beat."""
@@ -45,6 +47,7 @@ class Heartbeat:
 
     async def stop(self) -> None:
         """Say that the worker is gone."""
+        self._stopping = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task], timeout=SIGN_OFF_LIMIT)
@@ -54,12 +57,15 @@ class Heartbeat:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(self._interval)
             try:
+                await asyncio.sleep(self._interval)
                 await self._register()
                 self._emit(WorkerHeartbeat)
-            except Exception as error:  # noqa: BLE001 - a driver's bug must not make a living worker look dead
-                self._report(error)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - neither a driver's bug nor a task that cancels all tasks makes a living worker look dead
+                if self._stopping:
+                    return
+                if not was_cancelled(error):
+                    self._report(error)
 
     async def _register(self) -> None:
         if self._registry is None:
@@ -78,7 +84,7 @@ class Heartbeat:
         except Exception as error:  # noqa: BLE001 - a driver's bug must not keep the worker from ending in order
             self._report(error)
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, error: BaseException) -> None:
         """Log an error that a driver should not raise; each kind once."""
         if type(error) not in self._reported:
             self._reported.add(type(error))

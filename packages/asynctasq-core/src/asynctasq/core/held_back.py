@@ -1,7 +1,7 @@
 """Outcomes that are not sent for a while, because the broker did not take them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from asynctasq.core.attempt import Attempt
@@ -45,8 +45,14 @@ class HeldBack:
         pause = self._refused.get(attempt) or self._queues.get(attempt.delivery.queue)
         return pause is not None and pause.left > 0
 
-    def fail(self, queue: str) -> bool:
-        """Let a queue wait, longer each time; True the first time."""
+    def fail(self, batch: Sequence[Attempt]) -> bool:
+        """Let the queue of a batch wait, longer each time; True the first time.
+
+        The broker is away: that it refused some of the batch before does not count any more.
+        """
+        for attempt in batch:
+            self._refused.pop(attempt, None)
+        queue = batch[0].delivery.queue
         is_first = queue not in self._queues
         self._queues.setdefault(queue, _Pause()).prolong()
         return is_first
@@ -66,10 +72,12 @@ class HeldBack:
             self._refused.pop(attempt, None)
             self._queues.pop(attempt.delivery.queue, None)
 
-    def clear(self) -> None:
-        """Forget all failures."""
-        self._queues.clear()
-        self._refused.clear()
+    def keep_only(self, waiting: Collection[Attempt]) -> None:
+        """Forget the failures of what is gone in another way, as when it was delivered again."""
+        for queue in self._queues.keys() - {one.delivery.queue for one in waiting}:
+            del self._queues[queue]
+        for attempt in self._refused.keys() - set(waiting):
+            del self._refused[attempt]
 
     @property
     def next_due(self) -> float:

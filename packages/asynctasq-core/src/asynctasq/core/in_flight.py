@@ -27,7 +27,7 @@ worker's event loop. Another thread may call `leased`.
 """
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from asynctasq.core.attempt import CANCEL_PATIENCE, Attempt, State, Stop
@@ -306,6 +306,11 @@ class InFlight:
     def has_finished(self) -> bool:
         """Whether there is an outcome to send."""
         return bool(self._finished)
+
+    @property
+    def finished(self) -> Collection[Attempt]:
+        """The records whose outcomes are to be sent."""
+        return self._finished
 
     def send(self, limit: int, held_back: Container[Attempt] | None = None) -> list[Attempt]:
         """FINISHED to SENT: up to `limit` outcomes, but none of those that are held back."""

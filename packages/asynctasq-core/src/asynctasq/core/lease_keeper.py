@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from asynctasq.core.backoff import Backoff
+from asynctasq.core.cancellation import was_cancelled
 from asynctasq.core.in_flight import InFlight
 from asynctasq.core.vitals import Vitals
 from asynctasq.drivers.base_driver import BaseDriver, Delivery
@@ -98,7 +99,9 @@ class LeaseKeeper:
         except BrokerError as error:
             if not backoff:
                 logger.warning("leases cannot be extended, trying again: %s", error)
-        except Exception:  # the thread must outlive a bug in a driver: leases depend on it
+        except (Exception, asyncio.CancelledError) as error:  # leases outlive a driver's bug
+            if was_cancelled(error):
+                raise
             logger.exception("extending leases failed, trying again")
         else:
             self._vitals.answered("leases")

@@ -7,6 +7,7 @@ again when that lease ends: to the worker that has run its task already.
 
 import time
 from collections import OrderedDict
+from dataclasses import replace
 
 from asynctasq.drivers.base_driver import Delivery, Outcome, Settlement
 
@@ -27,10 +28,19 @@ class RefusedOutcomes:
     def remember(self, settlement: Settlement) -> None:
         """Keep a DONE or DEAD outcome; RETRY and RELEASE would let the message run anyway."""
         if settlement.outcome in (Outcome.DONE, Outcome.DEAD):
-            delivery = settlement.delivery
-            self._outcomes[delivery.queue, delivery.id] = time.monotonic() + LIFETIME, settlement
-            if len(self._outcomes) > LIMIT:
-                self._outcomes.popitem(last=False)
+            delivery = replace(settlement.delivery, body=b"")  # it comes back with the message
+            until = time.monotonic() + LIFETIME
+            self._outcomes.pop((delivery.queue, delivery.id), None)  # the latest is the last
+            self._outcomes[delivery.queue, delivery.id] = (
+                until,
+                replace(settlement, delivery=delivery),
+            )
+            self._forget_old()
+
+    def _forget_old(self) -> None:
+        outcomes, now = self._outcomes, time.monotonic()
+        while len(outcomes) > LIMIT or next(iter(outcomes.values()))[0] < now:
+            outcomes.popitem(last=False)
 
     def recall(self, delivery: Delivery) -> Settlement | None:
         """The outcome of an earlier attempt, if the attempt before this one was abandoned.

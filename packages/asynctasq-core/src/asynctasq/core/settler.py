@@ -6,12 +6,14 @@ its outcomes holds up no other. What is refused is sent again, for as long as a 
 """
 
 import asyncio
+import contextvars
 import logging
 import random
 import time
 from collections.abc import Sequence
 
-from asynctasq.core.attempt import Attempt, State
+from asynctasq.core.attempt import CANCEL_PATIENCE, Attempt, State
+from asynctasq.core.cancellation import was_cancelled
 from asynctasq.core.held_back import HeldBack
 from asynctasq.core.in_flight import InFlight
 from asynctasq.core.outcomes import Outcomes
@@ -54,6 +56,8 @@ class Settler:
         self._closed = False
         self._failing = False
         self._latest_due = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         in_flight.on_finished = self._wake
 
     @property
@@ -79,7 +83,9 @@ class Settler:
             self._closed = True
             if self._runner is not None:
                 self._runner.cancel()
-                await asyncio.wait([self._runner])
+                await asyncio.wait(
+                    [self._runner], timeout=CANCEL_PATIENCE
+                )  # a driver may ignore it
         return True
 
     def _wake(self) -> None:
@@ -90,24 +96,33 @@ class Settler:
 
     def _start(self) -> None:
         if not self._closed:
-            self._runner = asyncio.get_running_loop().create_task(self._run())
+            # in the worker's context, not in that of the attempt that ended; and not by the loop's
+            # task factory: one that starts tasks eagerly would end this before it is known here
+            self._runner = asyncio.Task(self._run(), loop=self._loop, context=self._context.copy())
 
     async def _run(self) -> None:
         try:
             while self._in_flight.has_finished:
-                batch = self._in_flight.send(BATCH, self._held_back if self._held_back else None)
+                batch = self._in_flight.send(BATCH, self._what_is_held_back())
                 if batch:
                     await self._send(batch)
                 else:
                     await self._wait(self._held_back.next_due)
-            self._held_back.clear()  # of what is gone in another way
-            self._recovered()
+            self._what_is_held_back()
         finally:
             # asyncio.run cancels every task at its end, this one too, and those who clean up then
             # still wait for what is left
             self._runner = None
             if self._in_flight.has_finished:
                 self._start()
+
+    def _what_is_held_back(self) -> HeldBack | None:
+        if self._held_back:
+            self._held_back.keep_only(self._in_flight.finished)
+        if self._held_back:
+            return self._held_back
+        self._recovered()
+        return None
 
     async def _wait(self, seconds: float) -> None:
         """Wait for so long, or until there is another outcome."""
@@ -139,7 +154,7 @@ class Settler:
         else:
             self._fail(batch, error)
 
-    async def _settle_refused(self, batch: Sequence[Attempt], error: Exception) -> None:
+    async def _settle_refused(self, batch: Sequence[Attempt], error: BaseException) -> None:
         """Find out which outcomes are refused, so that the others are settled.
 
         A broker that refuses two single ones refuses its client: there is no need to ask for each.
@@ -164,13 +179,15 @@ class Settler:
         await self._settle_halves(batch[:half])
         await self._settle_halves(batch[half:])
 
-    async def _call(self, batch: Sequence[Attempt]) -> Exception | None:
+    async def _call(self, batch: Sequence[Attempt]) -> BaseException | None:
         """Settle a batch with one call; the error, if it failed."""
         settlements = [one.settlement for one in batch if one.settlement is not None]
         started = time.perf_counter()
         try:
             lost = await self._driver.settle(settlements)
-        except Exception as error:  # noqa: BLE001 - an outcome must outlive a bug in a driver, too
+        except (Exception, asyncio.CancelledError) as error:  # an outcome outlives a driver's bug
+            if was_cancelled(error):
+                raise
             return error
         self._outcomes.settled(len(settlements), time.perf_counter() - started)
         self._answered(batch, lost)
@@ -194,16 +211,16 @@ class Settler:
             logger.info("the broker takes outcomes again")
             self._vitals.answered("settler")
 
-    def _fail(self, batch: Sequence[Attempt], error: Exception) -> None:
+    def _fail(self, batch: Sequence[Attempt], error: BaseException) -> None:
         queue = batch[0].delivery.queue
-        is_first = self._held_back.fail(queue)
+        is_first = self._held_back.fail(batch)
         self._mark_failing()
         if not isinstance(error, BrokerError):
             logger.error("settling failed; trying again", exc_info=error)
         elif is_first:
             logger.warning("outcomes of queue %s wait for the broker: %s", queue, error)
 
-    def _refuse(self, batch: Sequence[Attempt], error: Exception) -> None:
+    def _refuse(self, batch: Sequence[Attempt], error: BaseException) -> None:
         if not self._failing:
             logger.warning("the broker refuses outcomes; trying again: %s", error)
         self._mark_failing()

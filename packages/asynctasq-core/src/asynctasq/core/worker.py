@@ -17,6 +17,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from asynctasq.config import Config
+from asynctasq.core.cancellation import to_its_end
 from asynctasq.core.engine import Engine
 from asynctasq.core.plan import Plan
 from asynctasq.core.shutdown import Shutdown
@@ -29,6 +30,9 @@ from asynctasq.serialization.serializer import BaseSerializer
 from asynctasq.tasks.options import check_count, check_number, check_queue
 from asynctasq.tasks.registry import TaskRegistry, registry
 from asynctasq.utils.loop import survives_exits_of_tasks
+
+#: Seconds that the driver has to disconnect once the worker's task was cancelled.
+DISCONNECT_LIMIT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +148,21 @@ class Worker:
             # the signals are ours until the last outcome is settled
             signals = run.shutdown.on_signals() if self._handle_signals else nullcontext()
             with survives_exits_of_tasks(), signals:
-                async with Engine(self._driver, self._plan, run.vitals) as engine:
-                    run.engine = engine
-                    try:
-                        await engine.run(run.shutdown)
-                    finally:
-                        run.engine = None
+                await to_its_end(self._run_engine(run))
         finally:
             try:
-                await self._driver.disconnect()
+                await to_its_end(self._driver.disconnect(), grace=DISCONNECT_LIMIT)
             finally:
                 self._run = None
                 run.ended.set()
+
+    async def _run_engine(self, run: "_Run") -> None:
+        async with Engine(self._driver, self._plan, run.vitals) as engine:
+            run.engine = engine
+            try:
+                await engine.run(run.shutdown)
+            finally:
+                run.engine = None
 
     def status(self) -> WorkerStatus | None:
         """How it is just now, from any thread; None unless it runs."""

@@ -90,6 +90,8 @@ class _Feed:
             logger.warning("%r is too slow: events are dropped", self._emitter)
         self._events.append(event)
         self._filled.set()
+        if self._task is not None and self._task.done() and not self._closing:
+            self.start()  # a task cancelled all tasks that it found on the loop
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="asynctasq-events")
