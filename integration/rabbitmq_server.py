@@ -1,5 +1,6 @@
 """A RabbitMQ of a test's own, which it can kill and start again on the same data."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -16,6 +17,9 @@ from integration.brokers import BROKERS
 
 #: Seconds a node may take to boot.
 BOOT_LIMIT = 90.0
+#: As documented for the delays: by default an expired message that finds no route while the node
+#: boots is forwarded three minutes later, and with 32 of them its level stands still until then.
+_ADVANCED = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 5000}]}].\n"
 
 
 class RabbitServer:
@@ -33,12 +37,14 @@ class RabbitServer:
         self._folder.mkdir()
         (self._folder / "enabled_plugins").write_text("[].")
         (self._folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n")
+        (self._folder / "advanced.config").write_text(_ADVANCED)
         self._environment = {
             **os.environ,
             "HOME": str(self._folder),  # of the cookie
             "RABBITMQ_NODENAME": f"test-{uuid4().hex[:12]}@localhost",
             "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_CONFIG_FILE": str(self._folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self._folder / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "enabled_plugins"),
             "RABBITMQ_MNESIA_BASE": str(self._folder / "data"),
             "RABBITMQ_LOG_BASE": str(self._folder / "log"),
@@ -64,6 +70,10 @@ class RabbitServer:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
+    def log(self) -> str:
+        """What the node has logged."""
+        return "".join(path.read_text() for path in (self._folder / "log").glob("*.log"))
+
 
 def script() -> str:
     """The script that starts a node as this user: Debian wraps it in one that changes the user."""
@@ -83,6 +93,20 @@ async def count_delayed(url: str, name: str) -> int:
             for number in range(LEVELS)
         ]
         return sum(level.declaration_result.message_count or 0 for level in levels)
+
+
+async def without_route(url: str, name: str, queue: str, event: Callable[[], bool]) -> None:
+    """Unbind a queue from what is due under this exchange name until `event` is true."""
+    import aio_pika
+
+    names = Names(name)
+    key = f"#.{names.word(queue)}"
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        bound = await channel.get_queue(names.queue(queue))
+        await bound.unbind(names.due, key)
+        await asyncio.to_thread(until, event, "messages found no route")
+        await bound.bind(names.due, key)
 
 
 async def delete_queues(url: str, name: str, queues: Sequence[str]) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from asynctasq import BaseDriver, Message
+from asynctasq.drivers import Outcome, Settlement
 from integration.application import Application, until
-from integration.rabbitmq_server import RabbitServer, count_delayed
+from integration.rabbitmq_server import RabbitServer, count_delayed, without_route
 
 
 @pytest.fixture
@@ -62,6 +63,35 @@ def test_delays_survive_the_broker_and_whoever_asked_for_them(
     assert application.ask(take) == ["soon"]
     assert time.monotonic() - started >= 6.0
     assert asyncio.run(count_delayed(rabbitmq_server.url, "asynctasq")) == 1  # the hour
+
+
+def test_a_level_that_found_no_route_goes_on(
+    application: Application, rabbitmq_server: RabbitServer
+) -> None:
+    # more than the 32 that a level forwards at a time, so that what comes later waits behind
+    stuck = [Message(str(number), "default", b"", 0.5) for number in range(40)]
+    later = Message("later", "default", b"", 0.5)
+
+    async def lose_the_route(driver: BaseDriver) -> None:
+        await driver.enqueue([Message("first", "default", b"")])  # declares the queue
+        await driver.enqueue(stuck)
+        url = rabbitmq_server.url
+        await without_route(
+            url, "asynctasq", "default", lambda: "Cannot forward" in rabbitmq_server.log()
+        )
+        await driver.enqueue([later])
+
+    async def take(driver: BaseDriver) -> list[str]:
+        taken: list[str] = []
+        started = time.monotonic()
+        while len(taken) < 42 and time.monotonic() < started + 60:
+            got = await driver.dequeue(["default"], limit=50, lease=60, wait=5)
+            assert not await driver.settle([Settlement(one, Outcome.DONE) for one in got])
+            taken += [one.id for one in got]
+        return taken
+
+    application.ask(lose_the_route)
+    assert sorted(application.ask(take)) == sorted(["first", "later", *(one.id for one in stuck)])
 
 
 def test_a_worker_that_never_declared_a_delay_runs_delayed_tasks(
