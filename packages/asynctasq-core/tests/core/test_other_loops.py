@@ -6,6 +6,7 @@ import threading
 from contextlib import closing
 from contextvars import copy_context
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,10 @@ WAYS = [
     run_a_loop_with_many,
     run_a_loop_in_a_thread,
     use_an_executor,
-    use_asgiref,
+    pytest.param(
+        use_asgiref,
+        marks=pytest.mark.skipif(find_spec("asgiref") is None, reason="asgiref is not installed"),
+    ),
     dispatch_sync_inside_a_loop,
 ]
 
