@@ -57,9 +57,11 @@ class Admission:
     def take(self, deliveries: Sequence[Delivery], limit: int) -> None:
         """Admit what a fetch of `limit` messages returned."""
         suspects = self._suspects
-        ordinary = [one for one in deliveries if not suspects.is_suspect(one)]
-        found = len(deliveries) - len(ordinary)
-        if ordinary or not found:  # suspects alone show nothing of what waits for a slot
+        found = suspects.count(deliveries)
+        if not found:
+            self._prefetch.fetched(deliveries, limit)
+        elif found < len(deliveries):  # suspects alone show nothing of what waits for a slot
+            ordinary = [one for one in deliveries if not suspects.is_suspect(one)]
             self._prefetch.fetched(ordinary, limit - found)
         admitted = [new for one in deliveries if (new := self._in_flight.admit(one)) is not None]
         if found:

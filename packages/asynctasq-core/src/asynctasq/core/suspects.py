@@ -7,7 +7,7 @@ if this is its last allowed attempt; otherwise it gets a slot as any other messa
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from asynctasq.core.attempt import Attempt, Stop
 from asynctasq.core.executor import Executor, may_be_readable
@@ -54,6 +54,12 @@ class Suspects:
         if delivery.abandoned:
             return True
         return not self._tells_abandoned and delivery.attempt > CEILING
+
+    def count(self, deliveries: Sequence[Delivery]) -> int:
+        """How many must be examined; nearly always none, which is found quickly."""
+        if self._tells_abandoned:
+            return sum(one.abandoned for one in deliveries)
+        return sum(self.is_suspect(one) for one in deliveries)
 
     def take(self, attempts: Iterable[Attempt]) -> None:
         """Examine buffered attempts, and release those that are too many."""
