@@ -25,7 +25,7 @@ T = TypeVar("T")
 START_LIMIT = 60.0
 #: Seconds a thread may go on waiting for a process that was killed.
 NOTICE_LIMIT = 10.0
-#: As many starts in so many seconds, beyond one for each process, are often.
+#: More starts than this within these seconds, beyond one for each process, are frequent.
 OFTEN = 1
 OFTEN_SECONDS = 60.0
 
