@@ -206,14 +206,14 @@ class Engine:
         if not self._plan.burst or self._in_flight.unended:
             return False
         await self._settler.flush()
-        if not isinstance(self._driver, Inspector):
-            return True
+        if not isinstance(self._driver, Inspector):  # it cannot count, but this worker can
+            return not self._settler.awaits_retry
         try:
             stats = await self._driver.counts(self._plan.queues)
         except BrokerUnavailable:
             return False
         if any(one.delayed is None for one in stats) and self._settler.awaits_retry:
-            return False  # the broker cannot tell, but this worker can
+            return False
         return not any(one.unfinished for one in stats)
 
     def info(self) -> WorkerInfo:
