@@ -38,8 +38,9 @@ def queues_used(rabbitmq_url: str, namespace: str) -> Iterator[set[str]]:
     word = Names.word
 
     def recording(self: Names, queue: str) -> str:
+        made = word(self, queue)  # raises for a name that is refused, and so never declared
         used.add(queue)
-        return word(self, queue)
+        return made
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Names, "word", recording)

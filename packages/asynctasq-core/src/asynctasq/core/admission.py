@@ -105,7 +105,7 @@ class Admission:
 
     def _free(self) -> int:
         in_flight = self._in_flight
-        free = max(0, in_flight.free) + self._prefetch.wanted()
+        free = max(0, in_flight.free - self._suspects.reserved) + self._prefetch.wanted()
         return (
             free if in_flight.budget is None else min(free, in_flight.budget - in_flight.buffered)
         )

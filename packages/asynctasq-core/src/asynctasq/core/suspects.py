@@ -5,6 +5,7 @@ when its module is imported, or when it runs. So a child process reads it first.
 if this is its last allowed attempt; otherwise it gets a slot as any other message.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,8 @@ logger = logging.getLogger("asynctasq.worker")
 CEILING = 20
 #: Seconds for which a suspect is released when no child could be started for it.
 LATER = 5.0
+#: Seconds for which a slot is kept free for a suspect that is examined: nearly all need one.
+RESERVED_FOR = 5.0
 #: Further deliveries of a message that may never have begun, where a broker also counts what only
 #: lay in the prefetch of a worker that died.
 GRACE = 4
@@ -48,6 +51,12 @@ class Suspects:
         self._pace = Pace(quarantine.size)
         self._tells_abandoned = limits.tells_abandoned
         self._grace = 0 if limits.exact_attempts else GRACE
+        self._reserving: set[Attempt] = set()
+
+    @property
+    def reserved(self) -> int:
+        """Slots that are kept free; a worker must not take over what it cannot run."""
+        return len(self._reserving)
 
     def is_suspect(self, delivery: Delivery) -> bool:
         """Whether a message must be examined before it may run here."""
@@ -80,9 +89,22 @@ class Suspects:
             self._in_flight.release([attempt], self._pace.later())
         else:
             self._in_flight.suspect(attempt)
+            self._reserving.add(attempt)
+            asyncio.get_running_loop().call_later(RESERVED_FOR, self._unreserve, attempt)
             self._executor.run(attempt, self._examine)
 
+    def _unreserve(self, attempt: Attempt) -> None:
+        if attempt in self._reserving:
+            self._reserving.remove(attempt)
+            self._in_flight.changed()
+
     async def _examine(self, attempt: Attempt) -> Settlement | None:
+        try:
+            return await self._examined(attempt)
+        finally:
+            self._unreserve(attempt)
+
+    async def _examined(self, attempt: Attempt) -> Settlement | None:
         taken = time.monotonic()
         try:
             verdict = await self._quarantine.examine(
@@ -122,6 +144,7 @@ class Suspects:
     def _started(self, attempt: Attempt, started: Started) -> None:
         attempt.seen = started
         attempt.begin()
+        self._unreserve(attempt)
         logger.warning(
             "%s: an attempt before ended without an outcome; its last runs in a process of its own",
             attempt.name, extra=fields(attempt),
