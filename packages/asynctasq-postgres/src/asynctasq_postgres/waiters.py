@@ -19,6 +19,7 @@ class Waiter:
         self._event = asyncio.Event()
         self._due = math.inf
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = math.inf  # uvloop's handle of a timer that is due cannot tell
 
     def clear(self) -> None:
         """Forget the news so far."""
@@ -31,7 +32,7 @@ class Waiter:
             self._event.set()
         else:
             self._due = min(self._due, self._loop.time() + delay)
-            if self._alarm is not None and self._due < self._alarm.when():
+            if self._alarm is not None and self._due < self._alarm_at:
                 self._set_alarm()
 
     async def wait(self, seconds: float) -> None:
@@ -48,6 +49,7 @@ class Waiter:
     def _set_alarm(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
+        self._alarm_at = self._due
         self._alarm = self._loop.call_at(self._due, self._event.set)
 
 
