@@ -27,7 +27,7 @@ CEILING = 20
 #: Seconds for which a suspect is released when no child could be started for it.
 LATER = 5.0
 #: Seconds for which a slot is kept free for a suspect that is examined: nearly all need one.
-RESERVED_FOR = 5.0
+RESERVED_FOR = 15.0
 #: Further deliveries of a message that may never have begun, where a broker also counts what only
 #: lay in the prefetch of a worker that died.
 GRACE = 4
