@@ -24,7 +24,7 @@ from integration.documentation.command_lines import command_lines, ini
 from integration.documentation.stories import compiled, start
 
 #: Languages that are for the eye: nothing here reads them.
-SHOWN = {"text", "nginx", "sql", "dockerfile"}
+SHOWN = {"text", "nginx", "sql", "dockerfile", "erlang"}
 SHELL = {"bash", "sh"}
 DATA = {"toml", "yaml", "json", "ini"}
 #: Variables that are no settings: the dashboard's token, and where tests find brokers.
