@@ -9,9 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
+from yarl import URL
+
 from asynctasq.testing.ports import free_port
 from asynctasq_rabbitmq.ladder import LEVELS
+from asynctasq_rabbitmq.link import Link
 from asynctasq_rabbitmq.names import Names
+from asynctasq_rabbitmq.topology import Topology
 from integration.application import until
 from integration.brokers import BROKERS
 
@@ -51,9 +55,14 @@ class RabbitServer:
             "RABBITMQ_PID_FILE": str(self._folder / "pid"),
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._has_ladder = False
 
     def start(self) -> None:
-        """Start it, again perhaps, and wait until it answers."""
+        """Start it, again perhaps, and wait until it answers and has the queues of the delays.
+
+        A test that killed it while these are declared would show what RabbitMQ 3.10 does then: it
+        may come back with a quorum queue that never elects a leader.
+        """
         self._process = subprocess.Popen(
             [script()],
             env=self._environment,
@@ -63,6 +72,9 @@ class RabbitServer:
             start_new_session=True,
         )
         until(lambda: BROKERS["rabbitmq"].answers(self.url), "the node answers", BOOT_LIMIT)
+        if not self._has_ladder:
+            asyncio.run(_declare_ladder(self.url))
+            self._has_ladder = True
 
     def kill(self) -> None:
         """Kill it with -9, if it runs: the node, and the scripts around it."""
@@ -79,6 +91,13 @@ def script() -> str:
     """The script that starts a node as this user: Debian wraps it in one that changes the user."""
     unwrapped = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
     return str(unwrapped) if unwrapped.exists() else shutil.which("rabbitmq-server") or ""
+
+
+async def _declare_ladder(url: str) -> None:
+    link = Link(URL(url), url, "test")
+    await link.open()
+    await Topology(link, Names("asynctasq")).ensure_ladder()
+    await link.close()
 
 
 async def count_delayed(url: str, name: str) -> int:

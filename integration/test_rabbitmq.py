@@ -38,7 +38,9 @@ def test_none_of_5000_is_lost_when_a_worker_and_the_broker_are_killed(
     until(lambda: len(application.log()) == 5000, "all have run", patience=120)
     application.end()
     twice = sum(application.log().values()) - 5000
-    assert twice <= 2 * 50  # what each of the two had taken when its connection was cut
+    # what each of the two had taken when its connection was cut, and as many again: a broker that
+    # is killed may have stored a message anew, and forget that the old one was acknowledged
+    assert twice <= 4 * 50
 
 
 def test_delays_survive_the_broker_and_whoever_asked_for_them(

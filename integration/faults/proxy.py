@@ -4,6 +4,7 @@ import select
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,13 +20,16 @@ class Pair:
     server: socket.socket
     done: bool = field(default=False)
     lost: bool = field(default=False)
+    closing: bool = field(default=False)
+    pieces: deque[tuple[float, socket.socket, bytes]] = field(default_factory=deque)
 
 
 class Proxy:
     """Passes bytes on to a port of this machine, from a thread for each direction.
 
     Attributes:
-        delay: seconds by which each piece is late, in both directions.
+        delay: seconds by which each piece is late, in both directions; those behind it do not wait
+            for it.
         vanish: what is sent arrives nowhere, and nobody is told, as when a cable is pulled; when it
             is plugged in again, what was sent before arrives late.
         refuse: whoever connects is sent away.
@@ -105,23 +109,38 @@ class Proxy:
                 if self.vanish or pair.lost:
                     time.sleep(TICK)
                     continue
-                for source in select.select(list(ways), [], [], TICK)[0]:
-                    self._pass_on(source, ways[source], pair)
+                sources = [] if pair.closing else list(ways)
+                for source in select.select(sources, [], [], self._wait(pair))[0]:
+                    self._take(source, ways[source], pair)
+                self._deliver(pair)
+        except OSError:
+            pass
         finally:
             pair.done = True
             _reset(pair.client)
             _reset(pair.server)
 
-    def _pass_on(self, source: socket.socket, target: socket.socket, pair: Pair) -> None:
+    def _wait(self, pair: Pair) -> float:
+        """Seconds until there may be something to do."""
+        due = pair.pieces[0][0] if pair.pieces else time.monotonic() + TICK
+        return min(max(due - time.monotonic(), 0.0), TICK)
+
+    def _take(self, source: socket.socket, target: socket.socket, pair: Pair) -> None:
         try:
-            if not (data := source.recv(1 << 16)):
-                pair.done = True
-                return
-            if self.delay:
-                time.sleep(self.delay)
-            target.sendall(data)
+            data = source.recv(1 << 16)
         except OSError:
-            pair.done = True
+            data = b""
+        if data:
+            pair.pieces.append((time.monotonic() + self.delay, target, data))
+        else:
+            pair.closing = True
+
+    def _deliver(self, pair: Pair) -> None:
+        """Send what is due; the end of a connection comes after it."""
+        while pair.pieces and pair.pieces[0][0] <= time.monotonic():
+            _, target, data = pair.pieces.popleft()
+            target.sendall(data)
+        pair.done = pair.done or (pair.closing and not pair.pieces)
 
 
 def _reset(one: socket.socket) -> None:

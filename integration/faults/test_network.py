@@ -21,7 +21,7 @@ UNSTORED = 50
 #: of an idle wait before; for heartbeats of two seconds, on RabbitMQ.
 NOTICES = {"redis": 36.0, "postgres": 21.0, "mysql": 16.0, "rabbitmq": 8.0, "sqs": 36.0}
 #: Seconds that this machine may take for everything else.
-SLOW = 10.0
+SLOW = 20.0
 
 
 @pytest.mark.timeout(240)

@@ -204,3 +204,15 @@ def test_quick_suspects_after_slow_ones_raise_the_pace(monkeypatch: pytest.Monke
     clock.verdicts(one, 20, 5.0)
     clock.verdicts(one, 80, 0.001)
     assert one.most() == pace.MOST
+
+
+def test_what_waited_for_the_first_child_to_start_is_soon_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, one = Clock(monkeypatch), Pace(2)
+    clock.verdicts(one, 1, 3.0)
+    behind = [one.later() for _ in range(50)]
+    assert behind[-1] == pace.MOST_LATER
+    clock.verdicts(one, pace.FIRST, 0.001)
+    assert one.most() >= 50
+    assert one.later() < 2.0  # also behind those that were released at the old pace

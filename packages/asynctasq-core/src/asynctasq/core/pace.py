@@ -17,8 +17,10 @@ FIRST = 20
 LATER = 2.0
 #: Longest time in seconds for which one is released: the next may be much quicker.
 MOST_LATER = 15.0
-#: The weight of the latest verdict in the moving average.
-WEIGHT = 1 / 8
+#: Shortest interval in seconds: a message costs as much on its way here.
+SHORTEST = 1e-4
+#: The weight of the latest verdict in the moving average; the first waited for a child to start.
+WEIGHT = 1 / 4
 
 
 class Pace:
@@ -38,15 +40,20 @@ class Pace:
         """Record a verdict about a suspect that was taken at `taken`, by `time.monotonic`."""
         now = time.monotonic()
         interval = now - max(taken, self._last_end)
-        average = self._interval
-        self._interval = interval if average is None else average + (interval - average) * WEIGHT
         self._last_end = now
+        average = self._interval
+        if average is None:
+            self._interval = max(interval, SHORTEST)
+            return
+        self._interval = max(average + (interval - average) * WEIGHT, SHORTEST)
+        if self._turn > now:  # those that were released before are examined at the new pace
+            self._turn = now + (self._turn - now) * self._interval / average
 
     def most(self) -> int:
         """How many suspects to hold."""
         if self._interval is None:
             return FIRST
-        return max(self._least, int(min(MOST, AHEAD / max(self._interval, 1e-6))))
+        return max(self._least, int(min(MOST, AHEAD / self._interval)))
 
     def later(self) -> float:
         """Seconds for which to release a suspect; the next one has its turn after it."""
