@@ -301,6 +301,17 @@ def test_an_outcome_that_waits_is_sent_under_the_new_lease() -> None:
     assert sent.settlement == Settlement(second, Outcome.DONE)
 
 
+def test_a_later_delivery_of_what_waits_is_no_attempt_of_its_own() -> None:
+    """Else a message whose connection is cut often would be dead before it ran."""
+    table = make_table()
+    (first,), (fourth,) = taken(1), taken(1, attempt=4)
+    table.admit(first)
+    assert table.admit(fourth) is None
+    attempt = table.start_next()
+    assert attempt is not None
+    assert (attempt.delivery, attempt.number) == (fourth, 1)
+
+
 def test_done_whose_answer_was_lost_is_sent_again_under_the_new_lease() -> None:
     table = make_table()
     (first,), (second,) = taken(1), taken(1, attempt=2)

@@ -37,7 +37,7 @@ class Consumer:
         channel: for this consumer alone.
         owner: settles what is taken here.
         most: the most messages that may be here.
-        accept: called with what the broker delivered again; True if it needs no dequeue.
+        accept: called with what was delivered before; True if it needs no dequeue.
         idle: called when nobody has wanted messages for a moment.
         gone: called when the queue turns out to be gone, to close the channel.
         stands: whether the queue is the one that was there when the consumer was made.
@@ -158,6 +158,17 @@ class Consumer:
         self.wake()
         self._pause_soon()
 
+    def find(self, message_id: str) -> Held | None:
+        """What is here of a message."""
+        return next((held for held in self._unacked if held.id == message_id), None)
+
+    def withdraw(self, held: Held) -> bool:
+        """Offer a message to nobody; False if it is not on offer."""
+        if held not in self._buffer:
+            return False
+        self._buffer.remove(held)
+        return True
+
     async def ask(self, wanted: int) -> bool:
         """Have credit for at least `wanted` messages in all; whether there is more now."""
         async with self._subscriptions.changing:
@@ -248,7 +259,7 @@ class Consumer:
         )  # fmt: skip
         subscription.busy += 1
         self._unacked.add(held)
-        if again and self._accept(held):
+        if (again or held.abandoned) and self._accept(held):
             return
         self._buffer.append(held)
         if self._waiting:

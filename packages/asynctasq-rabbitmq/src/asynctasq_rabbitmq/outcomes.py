@@ -25,13 +25,18 @@ class Outcomes:
 
     Args:
         spawn: runs a coroutine as a task that somebody ends.
+        find: what is held of a queue now, by the message's id.
     """
 
     def __init__(
-        self, mail: Mail, spawn: Callable[[Coroutine[object, object, None]], None]
+        self,
+        mail: Mail,
+        spawn: Callable[[Coroutine[object, object, None]], None],
+        find: Callable[[str, str], Held | None],
     ) -> None:
         self._mail = mail
         self._spawn = spawn
+        self._find = find
         self._remembered: OrderedDict[tuple[str, str], tuple[float, Held, Settlement]]
         self._remembered = OrderedDict()
 
@@ -62,8 +67,7 @@ class Outcomes:
         if entry is None:
             return False
         until, before, item = entry
-        is_same = held.body == before.body and held.attempts >= before.attempts
-        if not is_same or time.monotonic() > until:
+        if not _is_same(held, before) or time.monotonic() > until:
             return False
         self._spawn(self._settle_again(held, before, item))
         return True
@@ -113,10 +117,19 @@ class Outcomes:
 
     def _is_applied(self, held: Held, item: Settlement) -> bool:
         """Whether an outcome is applied already, or will be when the broker brings the message."""
-        if held.state is State.ORPHANED and time.monotonic() < held.deadline:
+        if held.state is not State.ORPHANED or time.monotonic() >= held.deadline:
+            return held.state is State.APPLIED
+        back = self._find(held.consumer.queue, held.id)
+        if back is None or not _is_same(back, held):
             self._remember(held, item)
             return True
-        return held.state is State.APPLIED
+        if back.state is not State.BUFFERED:
+            return False  # somebody took it, and settles it
+        if back.consumer.withdraw(back):
+            self._spawn(self._settle_again(back, held, item))
+        else:  # it is being handed back
+            self._remember(held, item)
+        return True
 
     def _remember(self, held: Held, item: Settlement) -> None:
         outcome = Settlement(item.delivery, Outcome.DONE) if held.copied else item
@@ -166,6 +179,11 @@ def unreported(helds: Iterable[Held]) -> None:
     for held in helds:
         if held.state is State.SETTLED:
             held.state = State.APPLIED
+
+
+def _is_same(held: Held, before: Held) -> bool:
+    """Whether `held` is a later delivery of the message that `before` was."""
+    return held.body == before.body and held.attempts >= before.attempts
 
 
 def _held(item: Settlement) -> Held:

@@ -52,7 +52,7 @@ class Session:
         )
         self._thread = thread
         self._leases = Leases(thread.loop, self._leases_ended)
-        self._outcomes = Outcomes(self.mail, self._spawn)
+        self._outcomes = Outcomes(self.mail, self._spawn, self._find)
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._consumers: dict[str, Consumer] = {}
         self._watch = Watch(self._consumers.values, self._consuming_topology, self._missing)
@@ -196,6 +196,10 @@ class Session:
                 await self._outcomes.give_back(helds, counts=False)
             except (BrokerError, ChannelClosed, LinkLost):
                 consumer.restore(held for held in helds if consumer.holds(held))
+
+    def _find(self, queue: str, message_id: str) -> Held | None:
+        consumer = self._consumers.get(queue)
+        return consumer.find(message_id) if consumer is not None else None
 
     def _sending(self, letters: Sequence[Letter]) -> None:
         for letter in letters:

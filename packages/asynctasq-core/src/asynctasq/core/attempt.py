@@ -3,7 +3,7 @@
 import asyncio
 import enum
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from asynctasq.drivers.base_driver import Delivery, Outcome, Settlement
@@ -64,6 +64,8 @@ class Attempt:
 
     Attributes:
         delivery: the current one; a later delivery of the same message may replace it.
+        number: the attempt's, of those allowed: later deliveries of the message to this worker
+            are no attempts of their own.
         state: changed by `asynctasq.core.in_flight.InFlight` alone.
         buffered_at: when it began to wait for a slot, by the event loop's clock.
         has_slot: it occupies a slot, or did until it ended.
@@ -94,6 +96,10 @@ class Attempt:
     call: "Call | None" = None
     seen: "Seen | None" = None
     error: BaseException | None = None
+    number: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.number = self.delivery.attempt
 
     @property
     def duration(self) -> float:
@@ -137,7 +143,7 @@ class Attempt:
         return TaskContext(
             id=self.delivery.id,
             name=self.call.definition.name,
-            attempt=self.delivery.attempt,
+            attempt=self.number,
             max_attempts=self.call.max_attempts,
             queue=self.delivery.queue,
             worker_id=self.worker_id,

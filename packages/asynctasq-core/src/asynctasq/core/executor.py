@@ -162,9 +162,9 @@ class Executor:
             attempt.error = None  # its traceback leads back to the attempt
 
     async def _judge(self, attempt: Attempt, call: Call) -> Settlement | None:
-        number = attempt.delivery.attempt
-        if number > call.max_attempts:
-            return await self._give_up(attempt, call, workers_died(number, call.max_attempts))
+        if attempt.number > call.max_attempts:
+            error = workers_died(attempt.number, call.max_attempts)
+            return await self._give_up(attempt, call, error)
         attempt.started = time.perf_counter()
         try:
             call.runnable = call.definition.prepare(call.envelope.args, call.envelope.kwargs)
