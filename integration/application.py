@@ -142,11 +142,14 @@ PATIENCE = 40.0
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+def until(
+    condition: Callable[[], bool], what: str | Callable[[], str], patience: float = PATIENCE
+) -> None:
     """Wait for a condition, and fail when it does not come."""
     deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        reason = what if isinstance(what, str) else what()
+        assert time.monotonic() < deadline, f"waited in vain until {reason}"
         time.sleep(0.05)
 
 

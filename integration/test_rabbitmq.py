@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from asynctasq import BaseDriver, Message
-from asynctasq.drivers import Outcome, Settlement
+from asynctasq.drivers import Delivery, Outcome, Settlement
+from asynctasq.errors import BrokerUnavailable
 from integration.application import Application, until
 from integration.rabbitmq_server import RabbitServer, count_delayed, without_route
 
@@ -57,9 +59,10 @@ def test_delays_survive_the_broker_and_whoever_asked_for_them(
     rabbitmq_server.start()
 
     async def take(driver: BaseDriver) -> list[str]:
-        taken = []
+        taken: Sequence[Delivery] = ()
         while not taken:
-            taken = await driver.dequeue(["default"], limit=9, lease=60, wait=30)
+            with suppress(BrokerUnavailable):  # a node that has just booted may be slow to answer
+                taken = await driver.dequeue(["default"], limit=9, lease=60, wait=30)
         return [one.id for one in taken]
 
     assert application.ask(take) == ["soon"]

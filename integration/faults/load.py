@@ -99,7 +99,7 @@ class Load:
         Nothing is left in the broker afterwards but `dead` dead messages, nothing in the watched
         workers that was not there before the fault, and no worker complains of its own code.
         """
-        until(lambda: not self.unfinished, f"all ran: {self.unfinished}", patience)
+        until(lambda: not self.unfinished, lambda: f"all ran: {self.unfinished}", patience)
         for worker, before in self._workers.items():
             if worker.poll() is None and before != Vitals():
                 until(lambda w=worker, b=before: not _leaks(w, b), f"no more is open: {before}")
