@@ -12,6 +12,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from asynctasq import BaseDriver, Config, DriverFactory
 from asynctasq.drivers import Delivery, Message, QueueStats, State, StoredMessage
 from asynctasq.serialization import Envelope, EnvelopeCodec, MsgpackSerializer
@@ -148,8 +150,8 @@ def until(
     """Wait for a condition, and fail when it does not come."""
     deadline = time.monotonic() + patience
     while not condition():
-        reason = what if isinstance(what, str) else what()
-        assert time.monotonic() < deadline, f"waited in vain until {reason}"
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited in vain until {what if isinstance(what, str) else what()}")
         time.sleep(0.05)
 
 

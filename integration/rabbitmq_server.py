@@ -58,11 +58,7 @@ class RabbitServer:
         self._has_ladder = False
 
     def start(self) -> None:
-        """Start it, again perhaps, and wait until it answers and has the queues of the delays.
-
-        A test that killed it while these are declared would show what RabbitMQ 3.10 does then: it
-        may come back with a quorum queue that never elects a leader.
-        """
+        """Start it, again perhaps, and wait until it answers and would keep the ladder of delays."""
         self._process = subprocess.Popen(
             [script()],
             env=self._environment,
@@ -74,7 +70,21 @@ class RabbitServer:
         until(lambda: BROKERS["rabbitmq"].answers(self.url), "the node answers", BOOT_LIMIT)
         if not self._has_ladder:
             asyncio.run(_declare_ladder(self.url))
+            self.keeps(Names("asynctasq").level(LEVELS - 1))
             self._has_ladder = True
+
+    def keeps(self, queue: str) -> None:
+        """Wait until a queue that was declared, and those before it, outlive the node.
+
+        RabbitMQ writes the names of quorum queues to the disk every half second. One that was
+        declared since comes back without its messages, and never elects a leader.
+        """
+        names = f"data/{self._environment['RABBITMQ_NODENAME']}/quorum/*/names.dets"
+        word = f"%2F_{queue}".encode()
+        until(
+            lambda: any(word in path.read_bytes() for path in self._folder.glob(names)),
+            f"the name of {queue} is on the disk",
+        )
 
     def kill(self) -> None:
         """Kill it with -9, if it runs: the node, and the scripts around it."""

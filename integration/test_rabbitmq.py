@@ -11,6 +11,7 @@ import pytest
 from asynctasq import BaseDriver, Message
 from asynctasq.drivers import Delivery, Outcome, Settlement
 from asynctasq.errors import BrokerUnavailable
+from asynctasq_rabbitmq.names import Names
 from integration.application import Application, until
 from integration.rabbitmq_server import RabbitServer, count_delayed, without_route
 
@@ -55,6 +56,7 @@ def test_delays_survive_the_broker_and_whoever_asked_for_them(
         await driver.enqueue([hour, soon])
 
     application.ask(enqueue)
+    rabbitmq_server.keeps(Names("asynctasq").queue("default"))
     rabbitmq_server.kill()
     rabbitmq_server.start()
 
