@@ -58,7 +58,7 @@ class RabbitServer:
         self._has_ladder = False
 
     def start(self) -> None:
-        """Start it, again perhaps, and wait until it answers and would keep the ladder of delays."""
+        """Start it, again perhaps; it answers, and would keep the ladder of delays."""
         self._process = subprocess.Popen(
             [script()],
             env=self._environment,
