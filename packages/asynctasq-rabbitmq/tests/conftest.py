@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +18,8 @@ import pytest
 from pamqp import commands
 from pydantic import SecretStr
 
+from asynctasq.drivers import Delivery
+from asynctasq.errors import BrokerUnavailable
 from asynctasq.testing.ports import free_port
 from asynctasq_rabbitmq import RabbitMQDriver, RabbitMQSettings
 from asynctasq_rabbitmq.ladder import LEVELS
@@ -96,6 +98,42 @@ async def proxy(rabbitmq_url: str, settings: RabbitMQSettings) -> AsyncIterator[
     url = settings.url()
     async with Proxy(url.host or "localhost", url.port or 5672) as one:
         yield one
+
+
+@pytest.fixture
+async def driver(proxy: "Proxy", driver_on: "MakeDriver") -> AsyncIterator[RabbitMQDriver]:
+    """A driver whose connections can be cut."""
+    one = driver_on(proxy.url)
+    await one.connect()
+    yield one
+    await one.disconnect()
+
+
+@pytest.fixture
+async def other(settings: RabbitMQSettings) -> AsyncIterator[RabbitMQDriver]:
+    """A driver that nobody disturbs."""
+    one = RabbitMQDriver(settings)
+    await one.connect()
+    yield one
+    await one.disconnect()
+
+
+@pytest.fixture
+def take() -> "Take":
+    """A function that returns the next message, from a broker that may be away for a moment."""
+
+    async def one(driver: RabbitMQDriver, queue: str, *, limit: int = 1) -> Delivery:
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    taken = await driver.dequeue([queue], limit=limit, lease=60, wait=10)
+                except BrokerUnavailable:
+                    await asyncio.sleep(0.02)
+                else:
+                    if taken:
+                        return taken[0]
+
+    return one
 
 
 @pytest.fixture(scope="module")
@@ -310,3 +348,4 @@ class Proxy:
 
 
 MakeDriver = Callable[..., RabbitMQDriver]
+Take = Callable[..., Awaitable[Delivery]]

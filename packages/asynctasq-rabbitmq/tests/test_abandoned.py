@@ -7,7 +7,6 @@ import pytest
 
 from asynctasq.drivers import Message, Outcome, Settlement
 from asynctasq.errors import BrokerUnavailable
-from asynctasq_rabbitmq import RabbitMQDriver
 from asynctasq_rabbitmq.content import (
     ABANDONED,
     ATTEMPTS,
@@ -23,38 +22,7 @@ from asynctasq_rabbitmq.publisher import Fate, Publication, Publisher
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def driver(proxy, driver_on):
-    """A driver whose connections can be cut."""
-    one = driver_on(proxy.url)
-    await one.connect()
-    yield one
-    await one.disconnect()
-
-
-@pytest.fixture
-async def other(settings):
-    """A driver that nobody disturbs."""
-    one = RabbitMQDriver(settings)
-    await one.connect()
-    yield one
-    await one.disconnect()
-
-
-async def take(driver, queue: str, *, limit: int = 1):
-    """The next message, from a broker that may be away for a moment."""
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                taken = await driver.dequeue([queue], limit=limit, lease=60, wait=10)
-            except BrokerUnavailable:
-                await asyncio.sleep(0.02)
-            else:
-                if taken:
-                    return taken[0]
-
-
-async def test_a_lost_connection_abandons(driver, other, proxy) -> None:
+async def test_a_lost_connection_abandons(driver, other, proxy, take) -> None:
     await driver.enqueue([Message("id", "cut-off", b"")])
     assert not (await take(driver, "cut-off")).abandoned
     proxy.cut()
@@ -62,7 +30,7 @@ async def test_a_lost_connection_abandons(driver, other, proxy) -> None:
     assert (again.attempt, again.abandoned) == (2, True)
 
 
-async def test_what_nobody_took_stays_what_it_was(driver, other) -> None:
+async def test_what_nobody_took_stays_what_it_was(driver, other, take) -> None:
     await driver.enqueue([Message("id", "untaken", b"")])
     (held,) = await driver.dequeue(["untaken"], limit=1, lease=0.2, wait=10)
     again = await take(driver, "untaken")
@@ -77,7 +45,9 @@ async def test_what_nobody_took_stays_what_it_was(driver, other) -> None:
 @pytest.mark.parametrize(
     ("outcome", "attempt", "abandoned"), [(Outcome.RETRY, 3, False), (Outcome.RELEASE, 2, True)]
 )
-async def test_a_delay_changes_nothing(driver, outcome, attempt: int, abandoned: bool) -> None:
+async def test_a_delay_changes_nothing(
+    driver, outcome, attempt: int, abandoned: bool, take
+) -> None:
     await driver.enqueue([Message("id", "later", b"")])
     await driver.dequeue(["later"], limit=1, lease=0.2, wait=10)
     held = await take(driver, "later")
@@ -88,7 +58,7 @@ async def test_a_delay_changes_nothing(driver, outcome, attempt: int, abandoned:
 
 @pytest.mark.parametrize(("outcome", "attempt"), [(Outcome.RETRY, 2), (Outcome.RELEASE, 1)])
 async def test_an_outcome_that_missed_its_connection_counts_as_one(
-    driver, proxy, outcome, attempt: int
+    driver, proxy, outcome, attempt: int, take
 ) -> None:
     await driver.enqueue([Message("id", "missed", b"")])
     held = await take(driver, "missed")
@@ -104,7 +74,7 @@ async def test_an_outcome_that_missed_its_connection_counts_as_one(
     assert (again.attempt, again.abandoned) == (attempt, False)
 
 
-async def test_odd_headers_are_no_obstacle(other, settings) -> None:
+async def test_odd_headers_are_no_obstacle(other, settings, take) -> None:
     link = Link(settings.url(), settings.location(), "asynctasq tests")
     await link.open()
     publisher = await Publisher.open(link)

@@ -16,24 +16,6 @@ from asynctasq_rabbitmq.names import Names
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def driver(proxy, driver_on):
-    """A driver behind the proxy."""
-    one = driver_on(proxy.url)
-    await one.connect()
-    yield one
-    await one.disconnect()
-
-
-@pytest.fixture
-async def other(settings):
-    """A driver that nobody disturbs."""
-    one = RabbitMQDriver(settings)
-    await one.connect()
-    yield one
-    await one.disconnect()
-
-
 async def insist(call):
     """The result of a call that is made again while the broker is away."""
     async with asyncio.timeout(20):

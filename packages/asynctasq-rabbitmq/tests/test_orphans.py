@@ -5,35 +5,12 @@ import asyncio
 import pytest
 
 from asynctasq.drivers import Message, Outcome, Settlement
-from asynctasq.errors import BrokerUnavailable
 from asynctasq_rabbitmq.fetch import give_back
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def driver(proxy, driver_on):
-    """A driver whose connections can be cut."""
-    one = driver_on(proxy.url)
-    await one.connect()
-    yield one
-    await one.disconnect()
-
-
-async def take(driver, queue: str):
-    """The next message, from a broker that may be away for a moment."""
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                taken = await driver.dequeue([queue], limit=1, lease=60, wait=10)
-            except BrokerUnavailable:
-                await asyncio.sleep(0.02)
-            else:
-                if taken:
-                    return taken[0]
-
-
-async def twice(driver, proxy, queue: str):
+async def twice(driver, proxy, take, queue: str):
     """A delivery whose connection was lost, and the one after it."""
     await driver.enqueue([Message("id", queue, b"")])
     first = await take(driver, queue)
@@ -42,8 +19,10 @@ async def twice(driver, proxy, queue: str):
 
 
 @pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.DEAD])
-async def test_an_outcome_ends_a_message_that_nobody_took_since(driver, proxy, outcome) -> None:
-    first, second = await twice(driver, proxy, f"back-{outcome.value}")
+async def test_an_outcome_ends_a_message_that_nobody_took_since(
+    driver, proxy, take, outcome
+) -> None:
+    first, second = await twice(driver, proxy, take, f"back-{outcome.value}")
 
     async def settle_after_it_came_back():
         give_back([second])
@@ -59,14 +38,16 @@ async def test_an_outcome_ends_a_message_that_nobody_took_since(driver, proxy, o
             await asyncio.sleep(0.05)
 
 
-async def test_an_outcome_comes_too_late_for_a_message_that_was_taken_since(driver, proxy) -> None:
-    first, second = await twice(driver, proxy, "taken")
+async def test_an_outcome_comes_too_late_for_a_message_that_was_taken_since(
+    driver, proxy, take
+) -> None:
+    first, second = await twice(driver, proxy, take, "taken")
     assert list(await driver.settle([Settlement(first, Outcome.DONE)])) == [first]
     assert not await driver.settle([Settlement(second, Outcome.DONE)])
 
 
-async def test_an_outcome_ends_a_message_that_is_handed_back(driver, proxy) -> None:
-    first, second = await twice(driver, proxy, "handed-back")
+async def test_an_outcome_ends_a_message_that_is_handed_back(driver, proxy, take) -> None:
+    first, second = await twice(driver, proxy, take, "handed-back")
     session = driver._session
 
     async def settle_while_it_is_handed_back():
