@@ -120,15 +120,11 @@ class Outcomes:
         if held.state is not State.ORPHANED or time.monotonic() >= held.deadline:
             return held.state is State.APPLIED
         back = self._find(held.consumer.queue, held.id)
-        if back is None or not _is_same(back, held):
-            self._remember(held, item)
-            return True
-        if back.state is not State.BUFFERED:
+        if back is not None and _is_same(back, held) and back.state is not State.BUFFERED:
             return False  # somebody took it, and settles it
-        if back.consumer.withdraw(back):
-            self._spawn(self._settle_again(back, held, item))
-        else:  # it is being handed back
-            self._remember(held, item)
+        self._remember(held, item)
+        if back is not None and back.consumer.withdraw(back) and not self.recall(back):
+            back.consumer.restore([back])  # another message of this id
         return True
 
     def _remember(self, held: Held, item: Settlement) -> None:

@@ -14,7 +14,8 @@
 
 A message that is delivered again while it is here had a lease that ran out:
 
-- BUFFERED, SUSPECTED, RUNNING: it goes on under the new lease, and does not run twice.
+- BUFFERED, SUSPECTED, RUNNING: it goes on under the new lease, and does not run twice. The new
+  delivery is no attempt of its own.
 - CANCELLED: its attempt has not ended; the new delivery is released for a while.
 - FINISHED and never sent: its outcome is sent under the new lease. A RETRY becomes a RELEASE, for
   it has counted its attempt already.
