@@ -122,6 +122,7 @@ async def test_garbage_is_dead_byte_for_byte(new_driver: NewDriver, ran: list[ob
     assert ran == ["neighbour"]
 
 
+@pytest.mark.usefixtures("longest_delays")
 async def test_an_unknown_task_is_tried_again_later(new_driver: NewDriver) -> None:
     await dispatch_many([tasks.note("x")])
     from asynctasq.tasks.registry import TaskRegistry
@@ -308,6 +309,7 @@ class Careless(MsgpackSerializer):
         return super().loads(data)
 
 
+@pytest.mark.usefixtures("longest_delays")
 async def test_a_message_gets_an_outcome_whatever_a_serializer_raises(
     new_driver: NewDriver, ran: list[object]
 ) -> None:
@@ -318,6 +320,7 @@ async def test_a_message_gets_an_outcome_whatever_a_serializer_raises(
     assert ran == ["fine"]
 
 
+@pytest.mark.usefixtures("longest_delays")
 async def test_a_message_cannot_end_the_worker_with_a_module_that_exits(
     new_driver: NewDriver, ran: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

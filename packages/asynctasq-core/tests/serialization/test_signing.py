@@ -19,7 +19,7 @@ from asynctasq.drivers import (
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.serialization import Envelope, EnvelopeCodec, MsgpackSerializer, Signer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("longest_delays")]
 
 ran: list[str] = []
 
