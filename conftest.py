@@ -8,6 +8,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # so a shell starts what runs in the background; the commands that tests interrupt inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+#: Seconds that one of the integration tests may take.
+INTEGRATION_LIMIT = 600
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Say which brokers to test on."""
@@ -26,9 +29,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes run the tests (``-n``), keep those together that share a server."""
+    """Where several processes run the tests (``-n``), keep those together that share a server.
+
+    Those with processes and servers of their own wait for more than one thing.
+    """
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
+        if "integration" in item.path.parts and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(INTEGRATION_LIMIT))
 
 
 def _group(item: pytest.Item) -> str:

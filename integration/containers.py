@@ -8,7 +8,7 @@ from typing import Any
 #: Seconds an image may take to be pulled.
 PULL_LIMIT = 180.0
 #: Seconds a container has to come up.
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class NoContainer(Exception):

@@ -20,7 +20,7 @@ from integration.application import until
 from integration.brokers import BROKERS
 
 #: Seconds a node may take to boot.
-BOOT_LIMIT = 90.0
+BOOT_LIMIT = 240.0
 #: As documented for the delays: by default an expired message that finds no route while the node
 #: boots is forwarded three minutes later, and with 32 of them its level stands still until then.
 _ADVANCED = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 5000}]}].\n"

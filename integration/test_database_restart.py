@@ -44,7 +44,6 @@ def application(server: PostgresServer | MariaDBServer, tmp_path: Path) -> Itera
     made.close()
 
 
-@pytest.mark.timeout(400)
 def test_none_of_10000_is_lost_when_workers_and_the_server_are_killed(
     application: Application, server: PostgresServer | MariaDBServer
 ) -> None:

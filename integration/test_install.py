@@ -26,7 +26,7 @@ TELEMETRY = {
     "otel": ("opentelemetry", ["--otel"]),
 }
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.install]
+pytestmark = pytest.mark.install
 
 
 @pytest.fixture(scope="module")

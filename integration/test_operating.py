@@ -144,7 +144,6 @@ def quiet_night(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Nigh
         yield one
 
 
-@pytest.mark.timeout(300)
 def test_everything_is_seen(night: Night) -> None:
     row = night.counts()
     assert (row["ready"], row["dead"]) == (READY, DEAD)
@@ -203,7 +202,6 @@ def _look_at_workers(night: Night) -> None:
     night.loop.run(night.driver.forget("w-1"))
 
 
-@pytest.mark.timeout(300)
 def test_exactly_the_chosen_dead_come_back(night: Night) -> None:
     chosen = ("--queue", QUEUE, "--name", "shop:charge", "--error", "refused")
     assert set(night.json("dead", "requeue", *chosen, "--dry-run")) == set(CHARGED)
@@ -218,7 +216,6 @@ def test_exactly_the_chosen_dead_come_back(night: Night) -> None:
     assert night.counts()["dead"] == 0
 
 
-@pytest.mark.timeout(300)
 def test_waiting_and_running_ones_are_taken_away(night: Night) -> None:
     _cancel(night)
     _pause(night)
@@ -277,7 +274,6 @@ def _pause(night: Night) -> None:
     assert night.counts()["paused"] is False
 
 
-@pytest.mark.timeout(300)
 def test_sqs_says_what_it_cannot_do(quiet_night: Night) -> None:
     night = quiet_night
     assert night("health") == "healthy\n"

@@ -93,7 +93,7 @@ class Load:
         self._recovery = max(took, self._recovery or 0.0)
         return took
 
-    def finish(self, fault: str, *, dead: int = 0, patience: float = 120.0) -> Row:
+    def finish(self, fault: str, *, dead: int = 0, patience: float = PATIENCE) -> Row:
         """Wait until all is done, end the workers, and say what the fault cost.
 
         Nothing is left in the broker afterwards but `dead` dead messages, nothing in the watched

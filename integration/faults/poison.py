@@ -64,7 +64,7 @@ def abandon(application: Application, queue: str, bodies: Sequence[bytes]) -> No
     """Enqueue messages, and let each have an attempt that ends without an outcome."""
     enqueue(application, [Message(os.urandom(8).hex(), queue, one) for one in bodies])
     application.ask(lambda driver: _take(driver, queue, len(bodies)))
-    until(lambda: application.stats(queue).ready == len(bodies), "all leases have run out", 60)
+    until(lambda: application.stats(queue).ready == len(bodies), "all leases have run out")
 
 
 async def _take(driver: BaseDriver, queue: str, count: int) -> None:

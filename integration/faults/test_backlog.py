@@ -20,7 +20,6 @@ FLAT = 24 * 1024 * 1024
 SANE = {"sqs": 2.0}
 
 
-@pytest.mark.timeout(600)
 def test_a_backlog_is_worked_off(application: Application, report: Report, scale: int) -> None:
     driver = application.settings["driver"]
     tasks = FEWER.get(driver, USUAL) * scale

@@ -34,7 +34,6 @@ COMES_BACK = 100.0
 PROMPT = 10.0
 
 
-@pytest.mark.timeout(300)
 def test_the_broker_is_killed_under_load(
     application: Application, server: Server, load: MakeLoad, report: Report, scale: int
 ) -> None:

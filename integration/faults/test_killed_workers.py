@@ -16,7 +16,6 @@ CONCURRENCY = 10
 UNSTORED = 50
 
 
-@pytest.mark.timeout(240)
 def test_kill_9_at_random(
     application: Application, load: MakeLoad, report: Report, scale: int
 ) -> None:

@@ -24,7 +24,6 @@ NOTICES = {"redis": 36.0, "postgres": 21.0, "mysql": 16.0, "rabbitmq": 8.0, "sqs
 SLOW = 20.0
 
 
-@pytest.mark.timeout(240)
 def test_connections_are_reset_again_and_again(
     application: Application, proxy: Proxy, load: MakeLoad, report: Report, scale: int
 ) -> None:
@@ -41,7 +40,6 @@ def test_connections_are_reset_again_and_again(
     assert row.twice == 0  # the one worker there is lives, and keeps what it has
 
 
-@pytest.mark.timeout(240)
 def test_everything_is_late(
     application: Application, proxy: Proxy, load: MakeLoad, report: Report
 ) -> None:
@@ -54,7 +52,6 @@ def test_everything_is_late(
     assert row.twice == 0
 
 
-@pytest.mark.timeout(240)
 def test_the_server_refuses_connections_for_a_while(
     application: Application, proxy: Proxy, load: MakeLoad, report: Report
 ) -> None:
@@ -72,7 +69,6 @@ def test_the_server_refuses_connections_for_a_while(
     assert row.twice <= CONCURRENCY + UNSTORED  # whoever is cut off for longer has lost its leases
 
 
-@pytest.mark.timeout(240)
 def test_packets_vanish_for_a_while(
     application: Application, proxy: Proxy, load: MakeLoad, report: Report
 ) -> None:
@@ -88,7 +84,6 @@ def test_packets_vanish_for_a_while(
     assert row.twice <= CONCURRENCY + UNSTORED  # whoever is cut off for longer has lost its leases
 
 
-@pytest.mark.timeout(240)
 def test_connections_are_half_open(
     application: Application, proxy: Proxy, load: MakeLoad, report: Report
 ) -> None:
@@ -104,7 +99,6 @@ def test_connections_are_half_open(
     assert row.twice <= CONCURRENCY + UNSTORED  # whoever is cut off for longer has lost its leases
 
 
-@pytest.mark.timeout(240)
 def test_an_idle_worker_s_connections_are_half_open(
     application: Application, proxy: Proxy, load: MakeLoad, report: Report
 ) -> None:

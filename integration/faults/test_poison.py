@@ -43,7 +43,7 @@ def test_with_one_attempt_it_does_not_run_again(application: Application, report
     application.worker_settings["default_max_attempts"] = "1"
     application.dispatch(("kill_on_loop", {"number": 0}))
     application.start_worker(*OPTIONS)
-    until(lambda: application.stats().dead == 1, "it is dead", 60)
+    until(lambda: application.stats().dead == 1, "it is dead")
     report(finish(application, "a task with one attempt kills its worker", 1, dead=1))
     assert runs(application, "start") == {0: 1}
     assert _note(application).startswith(
@@ -59,8 +59,8 @@ def test_what_kills_its_reader_kills_one_worker_and_one_child(
     application.enqueue(*(body("note", word=str(number)) for number in range(NEIGHBOURS)))
     application.enqueue(body("call", module=module))
     application.start_worker(*OPTIONS)
-    until(lambda: application.stats().dead == 1, "it is dead", 60)
-    until(lambda: _noted(application) == NEIGHBOURS, "its neighbours have run", 60)
+    until(lambda: application.stats().dead == 1, "it is dead")
+    until(lambda: _noted(application) == NEIGHBOURS, "its neighbours have run")
     application.end(dead=1, exits=(0, -signal.SIGKILL))
     driver = application.settings["driver"]
     report(Row(f"a module {module}", driver, NEIGHBOURS + 1, 0, 0, dead=1, recovery=None))
@@ -76,8 +76,8 @@ def _run_beside_neighbours(application: Application, mode: str, max_attempts: in
     calls = [("sleep", {"number": n, "seconds": 0.2}) for n in range(NEIGHBOURS)]
     application.dispatch(*calls[:half], (mode, {"number": NEIGHBOURS}), *calls[half:])
     application.start_worker(*OPTIONS)  # with a supervisor, which replaces those that die
-    until(lambda: application.stats().dead == 1, "the killer is dead", 60)
-    until(lambda: len(runs(application, "end")) == NEIGHBOURS, "its neighbours have run", 60)
+    until(lambda: application.stats().dead == 1, "the killer is dead")
+    until(lambda: len(runs(application, "end")) == NEIGHBOURS, "its neighbours have run")
     fault = f"{mode.replace('kill', 'a task kills its process')}, {max_attempts} attempts"
     return finish(application, fault.replace("_", " "), NEIGHBOURS + 1, dead=1)
 

@@ -31,7 +31,7 @@ def test_a_backlog_of_poison_holds_up_no_other_queue(
         *(("sleep", {"number": first + n, "seconds": 0.01}) for n in range(healthy)), queue=HEALTHY
     )
     workers = [application.start_worker(*OPTIONS) for _ in range(2)]
-    until(lambda: len(runs(application, "end")) == healthy, "the healthy queue is empty", 120)
+    until(lambda: len(runs(application, "end")) == healthy, "the healthy queue is empty")
     until(lambda: application.stats(POISON).dead == poison, "all poison is dead", 600)
     assert all(one.poll() is None for one in workers), "a worker died"
     (application.directory / "go").touch()
