@@ -4,8 +4,6 @@ import os
 import random
 import signal
 
-import pytest
-
 from integration.application import Application, until
 from integration.faults.conftest import MakeLoad
 from integration.faults.load import Report
