@@ -127,3 +127,25 @@ def test_the_help_groups_and_explains_every_option(shell, command: list[str]) ->
 
 def test_version(shell) -> None:
     assert shell.run("--version").stdout.startswith("asynctasq, version ")
+
+
+COLLECTOR = """
+import gc
+from pathlib import Path
+from asynctasq import task
+{own}
+
+@task(name="collector")
+async def collector():
+    Path("log.txt").write_text(f"{{gc.get_threshold()[0]}} {{gc.get_freeze_count() > 0}}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("own", "seen"), [("", "10000 True"), ("gc.set_threshold(123)", "123 True")]
+)
+def test_the_collector_looks_as_often_as_the_application_says(shell, own: str, seen: str) -> None:
+    (shell.folder / "tasks.py").write_text(COLLECTOR.format(own=own))
+    shell.produce(["collector"])
+    assert shell.run("worker", "--import", "tasks", "--burst").returncode == 0
+    assert shell.log() == [seen]

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from asynctasq.drivers import Delivery, Message, Outcome, Settlement
 from asynctasq.errors import BrokerRejected
@@ -121,10 +121,11 @@ def _attempt(receipt: bytes) -> tuple[int, bytes, bool]:
 
 def _held(deliveries: Sequence[Delivery]) -> list[Argument]:
     ids: list[Argument] = [delivery.id for delivery in deliveries]
-    return [*ids, *(cast(bytes, delivery.receipt) for delivery in deliveries)]
+    receipts: list[Any] = [delivery.receipt for delivery in deliveries]
+    return [*ids, *receipts]
 
 
 def _outcome(item: Settlement) -> tuple[Argument, ...]:
     delivery, delay = item.delivery, microseconds(item.delay)
-    receipt = cast(bytes, delivery.receipt)
+    receipt: Any = delivery.receipt
     return (delivery.id, receipt, item.outcome.value, delay, item.note)

@@ -34,10 +34,10 @@ class Outcomes:
 
     def done(self, attempt: Attempt) -> Settlement:
         """The task returned."""
-        duration = attempt.duration
-        if logger.isEnabledFor(logging.INFO):
+        if self._events is not None or logger.isEnabledFor(logging.INFO):
+            duration = attempt.duration
             logger.info("%s done in %.3f s", attempt.name, duration, extra=fields(attempt))
-        self._emit(records.TaskSucceeded, attempt, duration=duration)
+            self._emit(records.TaskSucceeded, attempt, duration=duration)
         return Settlement(attempt.delivery, Outcome.DONE)
 
     def retry(self, attempt: Attempt, error: BaseException, delay: float) -> Settlement:

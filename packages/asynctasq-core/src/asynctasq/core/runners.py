@@ -5,7 +5,7 @@ import contextvars
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Any, cast
 
 from asynctasq.core.attempt import Attempt, Call
 from asynctasq.core.process_child import Job
@@ -93,7 +93,7 @@ class Runners:
 
 
 async def _on_loop(runnable: Runnable, timeout: float | None) -> None:
-    work = cast("Awaitable[object]", runnable.execute())
+    work: Any = runnable.execute()
     if timeout is None:
         await work
         return

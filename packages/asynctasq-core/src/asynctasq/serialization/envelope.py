@@ -18,6 +18,10 @@ from asynctasq.serialization.signing import Signer
 VERSION = 1
 
 
+def _no_items() -> dict[str, object]:
+    return {}  # `dict[str, object]` as a factory takes three times as long
+
+
 @dataclass(slots=True)  # frozen, it would take five times as long to make
 class Envelope:
     """One dispatched call.
@@ -33,13 +37,13 @@ class Envelope:
 
     task: str
     args: Sequence[object] = ()
-    kwargs: Mapping[str, object] = field(default_factory=dict[str, object])
+    kwargs: Mapping[str, object] = field(default_factory=_no_items)
     max_attempts: int | None = None
     retry_delay: float | None = None
     timeout: float | None = None
     enqueued_at: float = 0.0
     correlation_id: str | None = None
-    headers: Mapping[str, object] = field(default_factory=dict[str, object])
+    headers: Mapping[str, object] = field(default_factory=_no_items)
 
 
 # field of Envelope -> key on the wire
