@@ -224,6 +224,55 @@ async def test_a_worker_that_is_refused_for_a_while_goes_on(
     assert await look(new_driver, State.RUNNING) == []
 
 
+class FailsLater(Wrapped):
+    """Fails, once it has served a fetch, so many times in each method."""
+
+    def __init__(self, driver: BaseDriver, **failures: int) -> None:
+        super().__init__(driver)
+        self.to_come = failures
+
+    async def dequeue(self, queues: Sequence[str], **options: Any) -> Sequence[Delivery]:
+        taken = await super().dequeue(queues, **options)
+        if taken:
+            self.failures |= self.to_come
+            self.to_come = {}
+        return taken
+
+
+@pytest.mark.parametrize(
+    ("failures", "line"),
+    [
+        ({"dequeue": 5, "settle": 4}, "the broker is away"),
+        ({"dequeue": 5, "extend": 3}, "the broker is away"),
+        ({"settle": 5}, "outcomes of queue default wait for the broker"),
+        ({"extend": 3}, "leases cannot be extended"),
+    ],
+)
+async def test_a_broker_that_is_away_is_one_line_in_the_log(
+    new_driver: NewDriver,
+    caplog: pytest.LogCaptureFixture,
+    failures: dict[str, int],
+    line: str,
+) -> None:
+    driver: Any = FailsLater(new_driver(), **failures)
+    name = uuid.uuid4().hex
+    gate = tasks.gates[name] = tasks.Gate()
+    await dispatch_many([tasks.pass_gate(name)])
+    worker = Worker(driver, lease=1)
+    running = asyncio.create_task(worker.start())
+    await wait_until(lambda: bool(gate.inside))
+    if "settle" in failures:
+        gate.opened.set()
+    await wait_until(lambda: not any(driver.failures.values()))
+    gate.opened.set()
+    await wait_until(lambda: bool(driver.settled))
+    await worker.stop()
+    await running
+    warnings = [one.getMessage() for one in caplog.records if one.levelname != "INFO"]
+    assert len(warnings) == 1, warnings
+    assert warnings[0].startswith(line)
+
+
 class RefusesWhileIdle(Wrapped):
     """Refuses the first fetch that waits for longer than a moment."""
 

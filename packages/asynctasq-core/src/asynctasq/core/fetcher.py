@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from asynctasq.core.admission import Admission
 from asynctasq.core.backoff import Backoff
 from asynctasq.core.cancellation import was_cancelled
-from asynctasq.core.vitals import Vitals
+from asynctasq.core.vitals import FETCHER, Vitals
 from asynctasq.drivers.base_driver import BaseDriver, Delivery
 from asynctasq.errors import BrokerRejected, BrokerUnavailable, WorkerRefused
 
@@ -132,10 +132,10 @@ class Fetcher:
             logger.info("the broker is back")
             self._backoff.reset()
             self._refused_since = None
-            self._vitals.answered("fetcher")
+            self._vitals.answered(FETCHER)
 
     def _failed(self, error: BaseException) -> None:
-        self._vitals.failed("fetcher")
+        self._vitals.failed(FETCHER)
         if isinstance(error, BrokerRejected):
             self._refused(error)
             return

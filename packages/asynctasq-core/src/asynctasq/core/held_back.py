@@ -45,17 +45,14 @@ class HeldBack:
         pause = self._refused.get(attempt) or self._queues.get(attempt.delivery.queue)
         return pause is not None and pause.left > 0
 
-    def fail(self, batch: Sequence[Attempt]) -> bool:
-        """Let the queue of a batch wait, longer each time; True the first time.
+    def fail(self, batch: Sequence[Attempt]) -> None:
+        """Let the queue of a batch wait, longer each time.
 
         The broker is away: that it refused some of the batch before does not count any more.
         """
         for attempt in batch:
             self._refused.pop(attempt, None)
-        queue = batch[0].delivery.queue
-        is_first = queue not in self._queues
-        self._queues.setdefault(queue, _Pause()).prolong()
-        return is_first
+        self._queues.setdefault(batch[0].delivery.queue, _Pause()).prolong()
 
     def refuse(self, attempt: Attempt) -> bool:
         """Let one outcome wait; False when it has been refused for longer than the limit."""

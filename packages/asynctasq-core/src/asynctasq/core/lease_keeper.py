@@ -49,6 +49,7 @@ class LeaseKeeper:
         self._in_flight = in_flight
         self._lease = lease
         self._on_lost = on_lost
+        self._has_warned = False
         self._worker_loop = asyncio.get_running_loop()
         self._keeping: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
         self._thread = threading.Thread(target=self._run, name="asynctasq-leases", daemon=True)
@@ -97,7 +98,9 @@ class LeaseKeeper:
         try:
             await self._extend()
         except BrokerError as error:
-            if not backoff:
+            # not at the first failure: a fetch fails before the second, if the broker is away
+            if backoff and not self._has_warned and not self._vitals.fetches_in_vain:
+                self._has_warned = True
                 logger.warning("leases cannot be extended, trying again: %s", error)
         except (Exception, asyncio.CancelledError) as error:  # leases outlive a driver's bug
             if was_cancelled(error):
@@ -105,6 +108,7 @@ class LeaseKeeper:
             logger.exception("extending leases failed, trying again")
         else:
             self._vitals.answered("leases")
+            self._has_warned = False
             backoff.reset()
             return
         self._vitals.failed("leases")

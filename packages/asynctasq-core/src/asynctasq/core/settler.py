@@ -24,6 +24,8 @@ from asynctasq.errors import BrokerError, BrokerRejected
 logger = logging.getLogger("asynctasq.worker")
 
 BATCH = 1000
+#: Seconds in which a fetch fails, too, when the broker is away or refuses the worker.
+NOTICE = 0.5
 #: Seconds in which a message that became due has arrived in its queue, on any broker.
 GRACE = 2.0
 
@@ -54,7 +56,8 @@ class Settler:
         self._runner: asyncio.Task[None] | None = None
         self._pause: asyncio.Event | None = None
         self._closed = False
-        self._failing = False
+        self._failing_since: float | None = None
+        self._has_warned = False
         self._latest_due = 0.0
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
@@ -206,24 +209,26 @@ class Settler:
 
     def _recovered(self) -> None:
         """Note that nothing is held back any more."""
-        if self._failing:
-            self._failing = False
+        if self._failing_since is None:
+            return
+        self._failing_since = None
+        self._vitals.answered("settler")
+        if self._has_warned:
+            self._has_warned = False
             logger.info("the broker takes outcomes again")
-            self._vitals.answered("settler")
 
     def _fail(self, batch: Sequence[Attempt], error: BaseException) -> None:
-        queue = batch[0].delivery.queue
-        is_first = self._held_back.fail(batch)
+        self._held_back.fail(batch)
         self._mark_failing()
         if not isinstance(error, BrokerError):
             logger.error("settling failed; trying again", exc_info=error)
-        elif is_first:
-            logger.warning("outcomes of queue %s wait for the broker: %s", queue, error)
+        else:
+            queue = batch[0].delivery.queue
+            self._warn("outcomes of queue %s wait for the broker: %s", queue, error)
 
     def _refuse(self, batch: Sequence[Attempt], error: BaseException) -> None:
-        if not self._failing:
-            logger.warning("the broker refuses outcomes; trying again: %s", error)
         self._mark_failing()
+        self._warn("the broker refuses outcomes; trying again: %s", error)
         for attempt in batch:
             if not self._held_back.refuse(attempt):
                 logger.error(
@@ -233,8 +238,17 @@ class Settler:
                 self._in_flight.drop(attempt)
 
     def _mark_failing(self) -> None:
-        self._failing = True
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
         self._vitals.failed("settler")
+
+    def _warn(self, text: str, *values: object) -> None:
+        """Log once that outcomes fail, when they do for a while and fetches do not."""
+        since = self._failing_since
+        lasts = since is not None and time.monotonic() - since > NOTICE
+        if lasts and not self._has_warned and not self._vitals.fetches_in_vain:
+            self._has_warned = True
+            logger.warning(text, *values)
 
     def _report_late(self, attempt: Attempt, delivery: Delivery) -> None:
         if attempt.unsure:  # the call before, whose answer is missing, may have stored it

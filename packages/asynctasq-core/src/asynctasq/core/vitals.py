@@ -2,6 +2,9 @@
 
 import time
 
+#: The part that always talks to the broker, the others only when they have something to say.
+FETCHER = "fetcher"
+
 
 class Vitals:
     """Since when the broker gives no answer, by the last word of each part that asks it."""
@@ -17,6 +20,11 @@ class Vitals:
     def failed(self, part: str) -> None:
         """The broker could not be reached by `part`."""
         self._failing.setdefault(part, time.monotonic())
+
+    @property
+    def fetches_in_vain(self) -> bool:
+        """Whether the last fetch failed: its log line speaks for the other parts, too."""
+        return FETCHER in self._failing
 
     @property
     def silence(self) -> float:
