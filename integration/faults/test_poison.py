@@ -8,7 +8,7 @@ import pytest
 from asynctasq.drivers import State
 from integration.application import Application, until
 from integration.faults.load import Report, body
-from integration.faults.poison import MODULES, add_poison
+from integration.faults.poison import add_poison
 from integration.faults.report import Row
 from integration.faults.tally import finish, runs
 
@@ -24,8 +24,9 @@ def _poison(application: Application) -> None:
     add_poison(application)
 
 
-@pytest.mark.parametrize("max_attempts", [2, 3])
-@pytest.mark.parametrize("mode", ["kill_on_loop", "kill_in_thread", "kill_in_process"])
+@pytest.mark.parametrize(
+    ("mode", "max_attempts"), [("kill_on_loop", 2), ("kill_in_thread", 3), ("kill_in_process", 2)]
+)
 def test_a_killer_runs_as_often_as_it_may(
     application: Application, report: Report, mode: str, max_attempts: int
 ) -> None:
@@ -51,11 +52,19 @@ def test_with_one_attempt_it_does_not_run_again(application: Application, report
     )
 
 
-@pytest.mark.parametrize("module", MODULES)
 def test_what_kills_its_reader_kills_one_worker_and_one_child(
-    application: Application, report: Report, module: str
+    application: Application, report: Report
 ) -> None:
     """It would kill worker after worker, as nothing that was read says how often it may."""
+    _run_with_module(application, report, "kills_on_import")
+
+
+@pytest.mark.parametrize("application", ["sqlite", "redis"], indirect=True)
+def test_so_does_what_crashes_its_reader(application: Application, report: Report) -> None:
+    _run_with_module(application, report, "segfaults_on_import")
+
+
+def _run_with_module(application: Application, report: Report, module: str) -> None:
     application.enqueue(*(body("note", word=str(number)) for number in range(NEIGHBOURS)))
     application.enqueue(body("call", module=module))
     application.start_worker(*OPTIONS)
