@@ -79,6 +79,9 @@ def _part(broker: str, options: argparse.Namespace) -> str:
 
 def _contenders(broker: str, options: argparse.Namespace) -> Sequence[Contender]:
     everybody = CONTENDERS[broker]
+    if options.before is not None:
+        ours = next(one for one in everybody if one.name == OURS.name)
+        return [ours, replace(ours, name="before", checkout=options.before.resolve())]
     alone = BACKLOG in options.measures and not options.only
     chosen = {OURS.name, *(options.only or ())}
     if not alone and not options.only:
@@ -102,6 +105,12 @@ def _options() -> argparse.Namespace:
         "--latency", type=float, default=0.0, metavar="MS", help="there and back, through a proxy"
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these contenders, and ours")
+    parser.add_argument(
+        "--before",
+        type=Path,
+        metavar="CHECKOUT",
+        help="compare with another checkout of ours, and its .venv, instead of with others",
+    )
     parser.add_argument(
         "--measures",
         nargs="+",

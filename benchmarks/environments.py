@@ -31,6 +31,7 @@ class Contender:
         tasks: what it runs besides no-op tasks that are asynchronous.
         prepares: whether its script creates its tables when asked to.
         leaves: queues and exchanges that it declares on RabbitMQ.
+        checkout: where ours is, if it is another one than this.
     """
 
     name: str
@@ -41,19 +42,29 @@ class Contender:
     tasks: tuple[str, ...] = ("nap", "thread")
     prepares: bool = False
     leaves: Leaves = Leaves()
+    checkout: Path | None = None
 
     def install(self) -> str:
         """Make the environment, if there is none, and say which version is in it."""
         if not self.requirements:
-            return "this checkout"
+            return "this checkout" if self.checkout is None else str(self.checkout)
         python = environment(Path(self.script).stem, self.requirements)
         code = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
         command = [python, "-c", code, self.requirements[0]]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     @property
+    def path(self) -> Path:
+        """Its script."""
+        return (
+            (self.checkout / "benchmarks" if self.checkout else HERE) / "contenders" / self.script
+        )
+
+    @property
     def python(self) -> Path:
         """The interpreter to run it with, once it is installed."""
+        if self.checkout is not None:
+            return self.checkout / ".venv" / "bin" / "python"
         if not self.requirements:
             return Path(sys.executable)
         return _interpreter(Path(self.script).stem)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.environments import HERE, Contender
+from benchmarks.environments import Contender
 from benchmarks.servers import Broker
 
 
@@ -109,7 +109,6 @@ class Scripts:
                 raise Failed(f"{label}: {script.last_words()}")
 
     def _process(self, verb: str, count: int, load: Load) -> "subprocess.Popen[str]":
-        path = HERE / "contenders" / self._contender.script
         settings = {
             "BENCHMARK_URL": self.broker.url,
             "BENCHMARK_NAME": self.broker.name,
@@ -119,7 +118,7 @@ class Scripts:
         }
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            [str(self._contender.python), str(path), verb, str(count)],
+            [str(self._contender.python), str(self._contender.path), verb, str(count)],
             env={**os.environ, **settings},
             stdin=pipe,
             stdout=pipe,

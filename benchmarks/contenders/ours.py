@@ -7,6 +7,7 @@ from tally import tally
 from asynctasq import DriverFactory, Worker, dispatch_many, init, task
 from asynctasq.drivers import Migrator
 from asynctasq.events import Event, TaskSucceeded
+from asynctasq.utils.collector import collect_less_often
 
 if URL.startswith("amqp"):
     config = init(driver="rabbitmq", rabbitmq_url=URL, rabbitmq_exchange_name=NAME)
@@ -49,6 +50,7 @@ async def send(moments: Moments) -> None:
 
 
 async def work() -> None:
+    collect_less_often()  # as `asynctasq worker` does
     driver = DriverFactory.create_from_config(config)
     emitters = [Counter()] if IN_PROCESS else []
     await Worker(driver, concurrency=CONCURRENCY, emitters=emitters).start()

@@ -3,7 +3,6 @@
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
 
-import gc
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 import rich_click as click
 
 from asynctasq import Config, DriverFactory, Worker, init, run
+from asynctasq.utils.collector import collect_less_often
 from asynctasq_cli.banner import show_banner
 from asynctasq_cli.discovery import import_tasks
 from asynctasq_cli.lifeline import stop_with_parent
@@ -20,10 +20,6 @@ from asynctasq_cli.options import client_loggers, config_options, make_config, p
 from asynctasq_cli.reloader import reload_worker
 from asynctasq_cli.supervisor import supervise
 from asynctasq_cli.telemetry import Telemetry, telemetry_options
-
-#: As the interpreter starts; read before an application's modules are imported.
-DEFAULT_THRESHOLD = gc.get_threshold()
-OBJECTS_BETWEEN_COLLECTIONS = 10_000
 
 
 @click.command()
@@ -73,21 +69,9 @@ def worker(**options: Any) -> int:
     import_tasks(config.imports)
     init(config)  # whatever the application's modules called it with
     telemetry.trace()
-    _collect_less_often()
+    collect_less_often()
     run(_work(config, options, telemetry, set_up_logs))
     return 0
-
-
-def _collect_less_often() -> None:
-    """Let the garbage collector look at what a worker holds less often, and never at its modules.
-
-    A task leaves about a dozen objects, so that Python's default threshold looks every 60 tasks,
-    which takes a sixth of the processor time of short tasks. An application that has chosen a
-    threshold keeps it.
-    """
-    if gc.get_threshold() == DEFAULT_THRESHOLD:
-        gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, *DEFAULT_THRESHOLD[1:])
-    gc.freeze()
 
 
 def _config(options: dict[str, Any]) -> Config:
