@@ -27,7 +27,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from asynctasq import Config, DriverFactory, Message, MsgpackSerializer, Outcome, Settlement
-from asynctasq.core.client import codec_of
+from asynctasq.core.producer.client import codec_of
 from asynctasq.drivers.sqlite.driver import SQLiteDriver
 from asynctasq.serialization.envelope import Envelope
 

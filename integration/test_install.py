@@ -115,7 +115,7 @@ def test_the_dashboard_is_an_extra_and_brings_its_pages(
         "from asynctasq import Config\n"
         "from asynctasq_cli.web import create_app\n"
         "create_app(Config(driver='sqlite'))\n"
-        "from asynctasq_cli.web.signing import PAGES\n"
+        "from asynctasq_cli.web.login_routes import PAGES\n"
         "from asynctasq_cli.web.app import ASSETS\n"
         "print((PAGES / 'dashboard.html').is_file(), (ASSETS / 'main.js').is_file())\n"
     )

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from asynctasq import BaseDriver, Config, Delivery, DriverFactory, Message, Outcome, Settlement
-from asynctasq.core.client import client, codec_of
+from asynctasq.core.producer.client import client, codec_of
 from asynctasq.drivers import Control, State, WorkerInfo, Workers
 from asynctasq.serialization import Envelope, MsgpackSerializer
 from asynctasq_cli.main import run

@@ -9,7 +9,8 @@ import pytest
 
 from asynctasq.drivers import Message, Outcome, Settlement, State
 from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
-from asynctasq_mysql import MySQLDriver, claims, inspector
+from asynctasq_mysql import MySQLDriver, inspector
+from asynctasq_mysql import claim as claims
 from asynctasq_mysql import session as session_module
 from asynctasq_mysql.session import CONFLICT_TRIES
 

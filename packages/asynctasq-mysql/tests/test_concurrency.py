@@ -9,7 +9,7 @@ import pytest
 from asynctasq.drivers import Message, Outcome, Settlement
 from asynctasq.errors import BrokerUnavailable
 from asynctasq_mysql import session as session_module
-from asynctasq_mysql.claims import Request, claim
+from asynctasq_mysql.claim import Request, claim
 from asynctasq_mysql.literals import name
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from asynctasq.errors import BrokerRejected, ConfigError
 from asynctasq_mysql import MySQLSettings
 from asynctasq_mysql.connection import tls_context
-from asynctasq_mysql.dsn import TLS
+from asynctasq_mysql.url import TLS
 
 SECRET = "s3cret-pa55"
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asynctasq import run
-from asynctasq_postgres.waiters import Waiter
+from asynctasq_postgres.wake import Waiter
 
 
 @pytest.mark.parametrize("runner", [asyncio.run, run], ids=["asyncio", "uvloop"])

@@ -7,7 +7,7 @@ import pytest
 
 from asynctasq.drivers import Message
 from asynctasq.errors import BrokerUnavailable
-from asynctasq_postgres.news import BURST, News
+from asynctasq_postgres.notify import BURST, News
 
 pytestmark = pytest.mark.anyio
 

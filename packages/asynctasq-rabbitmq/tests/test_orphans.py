@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asynctasq.drivers import Message, Outcome, Settlement
-from asynctasq_rabbitmq.fetch import give_back
+from asynctasq_rabbitmq.dequeue import give_back
 
 pytestmark = pytest.mark.anyio
 

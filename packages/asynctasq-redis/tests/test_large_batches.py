@@ -6,7 +6,8 @@ import pytest
 
 from asynctasq.drivers import Message
 from asynctasq.errors import BrokerUnavailable, EnqueueFailed
-from asynctasq_redis import RedisDriver, storing
+from asynctasq_redis import RedisDriver
+from asynctasq_redis import enqueue as storing
 from asynctasq_redis.scripts import Command
 
 NO_DISK = ("--save", "", "--appendonly", "no")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from asynctasq_sqs.answers import answer_to
+from asynctasq_sqs.arrival_time import answer_to
 
 pytestmark = pytest.mark.anyio
 STEP = 0.05

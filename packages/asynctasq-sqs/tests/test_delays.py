@@ -7,7 +7,8 @@ import pytest
 
 from asynctasq.drivers import Message, Outcome, Settlement
 from asynctasq.errors import BrokerRejected
-from asynctasq_sqs import lease, messages
+from asynctasq_sqs import leases as lease
+from asynctasq_sqs import messages
 
 pytestmark = pytest.mark.anyio
 

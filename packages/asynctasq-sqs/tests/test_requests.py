@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asynctasq.drivers import Message, Outcome, Settlement
-from asynctasq_sqs import inbox
+from asynctasq_sqs import receive_buffer as inbox
 
 pytestmark = pytest.mark.anyio
 

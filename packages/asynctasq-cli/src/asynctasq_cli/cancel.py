@@ -9,10 +9,10 @@ from typing import Any
 import rich_click as click
 
 from asynctasq.drivers import Control, State, StoredMessage
-from asynctasq_cli.broker import cannot
+from asynctasq_cli.browse import View, with_view
+from asynctasq_cli.connection import cannot
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_json, printable
-from asynctasq_cli.view import View, with_view
 
 #: Looks at a message that moves from state to state as fast as we act.
 LOOKS = 5

@@ -12,7 +12,8 @@ import rich_click as click
 
 from asynctasq import Config
 from asynctasq.drivers import Inspector, StoredMessage
-from asynctasq_cli.calls import call_in, task_in
+from asynctasq_cli.browse import View, with_view
+from asynctasq_cli.decode import call_in, task_in
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_details, print_json, print_rows
 from asynctasq_cli.selection import (
@@ -24,7 +25,6 @@ from asynctasq_cli.selection import (
     matching,
     take_filters,
 )
-from asynctasq_cli.view import View, with_view
 
 
 @click.group()

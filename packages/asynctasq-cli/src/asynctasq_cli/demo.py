@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from asynctasq import Config, DriverFactory, TaskCall, Worker, dispatch_many, init, run
 from asynctasq.events import TaskRetried, TaskSucceeded
-from asynctasq_cli.broker import connected, inspector
+from asynctasq_cli.connection import connected, inspector
 from asynctasq_cli.tally import Tally
 
 QUEUE = "demo"

@@ -12,7 +12,7 @@ import rich_click as click
 from asynctasq import Config, DriverFactory, run
 from asynctasq.drivers import Diagnostics, Finding, Level
 from asynctasq.errors import BrokerError
-from asynctasq_cli.broker import connected
+from asynctasq_cli.connection import connected
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_json, print_rows
 

@@ -11,7 +11,7 @@ import rich_click as click
 from asynctasq import BaseDriver, Config, run
 from asynctasq.drivers import Inspector, State
 from asynctasq.errors import BrokerError
-from asynctasq_cli.broker import connected, registry
+from asynctasq_cli.connection import connected, registry
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_json, printable
 

@@ -8,7 +8,7 @@ from typing import Any
 import rich_click as click
 
 from asynctasq.drivers import State
-from asynctasq_cli.broker import inspector, with_driver
+from asynctasq_cli.connection import inspector, with_driver
 from asynctasq_cli.dead import confirm_removal
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_json

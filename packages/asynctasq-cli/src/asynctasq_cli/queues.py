@@ -10,7 +10,7 @@ import rich_click as click
 
 from asynctasq import BaseDriver, Config, run
 from asynctasq.drivers import Control, QueueStats
-from asynctasq_cli.broker import chosen_queues, inspector, with_driver
+from asynctasq_cli.connection import chosen_queues, inspector, with_driver
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_rows
 from asynctasq_cli.watch import readable, watch

@@ -12,10 +12,10 @@ import rich_click as click
 
 from asynctasq import Config
 from asynctasq.drivers import State, StoredMessage
-from asynctasq_cli.calls import task_in
+from asynctasq_cli.browse import View
+from asynctasq_cli.decode import task_in
 from asynctasq_cli.durations import DURATION
 from asynctasq_cli.output import printable
-from asynctasq_cli.view import View
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

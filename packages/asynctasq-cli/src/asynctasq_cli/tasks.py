@@ -11,11 +11,11 @@ import rich_click as click
 
 from asynctasq import Config
 from asynctasq.drivers import State, StoredMessage
-from asynctasq_cli.broker import cannot
-from asynctasq_cli.calls import call_in, task_in
+from asynctasq_cli.browse import View, with_view
+from asynctasq_cli.connection import cannot
+from asynctasq_cli.decode import call_in, task_in
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_details, print_rows, printable
-from asynctasq_cli.view import View, with_view
 
 #: What runs is looked at first, and what can wait last.
 _ORDER = (State.RUNNING, State.READY, State.DELAYED, State.DEAD)

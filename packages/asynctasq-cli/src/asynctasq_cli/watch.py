@@ -16,7 +16,7 @@ from rich.text import Text
 
 from asynctasq import BaseDriver, Config
 from asynctasq.errors import BrokerUnavailable
-from asynctasq_cli.broker import connected
+from asynctasq_cli.connection import connected
 from asynctasq_cli.output import console, printable, table_of
 
 Rows = Sequence[dict[str, Any]]

@@ -9,7 +9,7 @@ from typing import Any
 import rich_click as click
 
 from asynctasq.drivers import WorkerInfo
-from asynctasq_cli.broker import registry, with_driver
+from asynctasq_cli.connection import registry, with_driver
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_rows
 

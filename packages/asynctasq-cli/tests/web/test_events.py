@@ -11,7 +11,7 @@ from asynctasq.drivers import QueueStats, WorkerInfo
 from asynctasq.drivers.memory import MemoryDriver
 from asynctasq.errors import BrokerRejected, BrokerUnavailable
 from asynctasq_cli.web import create_app, poller
-from asynctasq_cli.web.session import COOKIE
+from asynctasq_cli.web.sessions import COOKIE
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ pytest.importorskip("starlette", reason="needs the extra web")
 pytest.importorskip("httpx", reason="needs httpx")
 
 from asynctasq import Config, Limits, MsgpackSerializer
-from asynctasq.core.client import codec_of
+from asynctasq.core.producer.client import codec_of
 from asynctasq.drivers import State
 from asynctasq.drivers.memory import MemoryDriver
 from asynctasq.errors import BrokerUnavailable

@@ -3,7 +3,7 @@
 import pytest
 
 from asynctasq.errors import ConfigError
-from asynctasq_cli.web.session import ADDRESSES, LIFETIME, PERIOD, TRIES, Sessions, Throttle
+from asynctasq_cli.web.sessions import ADDRESSES, LIFETIME, PERIOD, TRIES, Sessions, Throttle
 
 TOKEN = "a token of more than sixteen"
 

@@ -8,9 +8,10 @@ pytest.importorskip("starlette", reason="needs the extra web")
 pytest.importorskip("httpx", reason="needs httpx")
 
 from asynctasq.errors import ConfigError
-from asynctasq_cli.web import create_app, signing
+from asynctasq_cli.web import create_app
+from asynctasq_cli.web import login_routes as signing
 from asynctasq_cli.web.security import KnownHosts
-from asynctasq_cli.web.session import COOKIE, TRIES
+from asynctasq_cli.web.sessions import COOKIE, TRIES
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,8 @@
 """
 
 from asynctasq.config import Config
-from asynctasq.core.client import close, dispatch_many, init
 from asynctasq.core.driver_factory import DriverFactory
+from asynctasq.core.producer.client import close, dispatch_many, init
 from asynctasq.core.worker import Worker
 from asynctasq.drivers import (
     BaseDriver,

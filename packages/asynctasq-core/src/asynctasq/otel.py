@@ -7,8 +7,8 @@ conventions for messaging; the context travels in the message's headers.
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 
-from asynctasq.core.attempt import Attempt, Call
-from asynctasq.core.tracing import Headers, Sending, set_tracing
+from asynctasq.core.execution.attempt import Attempt, Call
+from asynctasq.core.execution.tracing import Headers, Sending, set_tracing
 from asynctasq.drivers.base_driver import Message
 from asynctasq.errors import ConfigError
 from asynctasq.tasks.call import TaskCall
@@ -49,7 +49,7 @@ def uninstrument() -> None:
 
 
 class _Tracing:
-    """See `asynctasq.core.tracing.Tracing`."""
+    """See `asynctasq.core.execution.tracing.Tracing`."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
@@ -109,7 +109,7 @@ class _Tracing:
 
 
 class _Sending:
-    """See `asynctasq.core.tracing.Sending`."""
+    """See `asynctasq.core.execution.tracing.Sending`."""
 
     def __init__(self, span: Span) -> None:
         self._span = span
@@ -120,7 +120,7 @@ class _Sending:
         inject(carrier)
         return carrier
 
-    def composed(self, messages: Sequence[Message]) -> None:
+    def built(self, messages: Sequence[Message]) -> None:
         queue = _if_one("messaging.destination.name", (message.queue for message in messages))
         for name in queue.values():
             self._span.update_name(f"send {name}")

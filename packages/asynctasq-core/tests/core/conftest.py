@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from asynctasq import BaseDriver, Config, DriverFactory, init
-from asynctasq.core.client import client
+from asynctasq.core.producer.client import client
 
 # under names that child processes can import, too
 sys.path.insert(0, str(Path(__file__).parent))

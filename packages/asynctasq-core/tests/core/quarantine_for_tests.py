@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from asynctasq import BaseTask, Config, DriverFactory, MsgpackSerializer, TaskCall
-from asynctasq.core.process_child import Setup
-from asynctasq.core.quarantine import Quarantine, Started, Suspect, Verdict
+from asynctasq.core.execution.process_child import Setup
+from asynctasq.core.execution.quarantine import Quarantine, Started, Suspect, Verdict
 from asynctasq.serialization import Envelope, EnvelopeCodec
 
 Open = Callable[..., Quarantine]

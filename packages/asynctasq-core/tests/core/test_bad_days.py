@@ -8,7 +8,7 @@ import pytest
 from worker_for_tests import until_settled, wait_until
 
 from asynctasq import Config, Worker, current_context, dispatch_many, init, task
-from asynctasq.core.client import client
+from asynctasq.core.producer.client import client
 from asynctasq.drivers import State
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.testing.bad_days import BAD_DAYS, BadDay

@@ -30,9 +30,9 @@ from asynctasq import (
     run,
     task,
 )
-from asynctasq.core.client import client
-from asynctasq.core.dispatcher import Dispatcher
-from asynctasq.core.message_id import new_message_id
+from asynctasq.core.producer.client import client
+from asynctasq.core.producer.dispatcher import Dispatcher
+from asynctasq.core.producer.message_id import new_message_id
 from asynctasq.drivers import Limits, State
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.events import EventStream

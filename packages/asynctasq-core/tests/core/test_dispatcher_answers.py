@@ -10,8 +10,8 @@ import pytest
 from worker_for_tests import wait_until
 
 from asynctasq import BrokerRejected, BrokerUnavailable, EnqueueFailed, Message, task
-from asynctasq.core.client import client
-from asynctasq.core.dispatcher import Dispatcher
+from asynctasq.core.producer.client import client
+from asynctasq.core.producer.dispatcher import Dispatcher
 from asynctasq.drivers import State
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.events import EventStream

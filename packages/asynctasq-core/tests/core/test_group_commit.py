@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import pytest
 
-from asynctasq.core import group_commit
-from asynctasq.core.group_commit import GroupCommit
+from asynctasq.core.producer import group_commit
+from asynctasq.core.producer.group_commit import GroupCommit
 
 pytestmark = pytest.mark.anyio
 

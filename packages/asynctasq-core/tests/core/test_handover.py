@@ -10,9 +10,9 @@ import tasks_for_tests as tasks
 from worker_for_tests import wait_until
 
 from asynctasq import BaseDriver, BrokerUnavailable, Message, TaskError
-from asynctasq.core import handover
-from asynctasq.core.client import client
-from asynctasq.core.dispatcher import Dispatcher
+from asynctasq.core.producer import handover
+from asynctasq.core.producer.client import client
+from asynctasq.core.producer.dispatcher import Dispatcher
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.events import EventStream
 from asynctasq.serialization import EnvelopeCodec, MsgpackSerializer

@@ -8,7 +8,7 @@ import pytest
 from worker_for_tests import wait_until
 
 from asynctasq import BrokerUnavailable, Worker
-from asynctasq.core.heartbeat import Heartbeat
+from asynctasq.core.worker.heartbeat import Heartbeat
 from asynctasq.drivers import WorkerInfo
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.events import EventStream

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from asynctasq import BrokerRejected, BrokerUnavailable, Delivery, Settlement
-from asynctasq.core.attempt import Attempt
-from asynctasq.core.held_back import HeldBack
-from asynctasq.core.in_flight import InFlight
-from asynctasq.core.outcomes import Outcomes
-from asynctasq.core.refused_outcomes import LIFETIME, RefusedOutcomes
-from asynctasq.core.settler import Settler
-from asynctasq.core.vitals import Vitals
+from asynctasq.core.execution.attempt import Attempt
+from asynctasq.core.execution.outcomes import Outcomes
+from asynctasq.core.worker.broker_health import BrokerHealth
+from asynctasq.core.worker.held_back import HeldBack
+from asynctasq.core.worker.in_flight import InFlight
+from asynctasq.core.worker.refused_outcomes import LIFETIME, RefusedOutcomes
+from asynctasq.core.worker.settler import Settler
 from asynctasq.drivers import Outcome
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.events.stream import EventStream
@@ -54,9 +54,9 @@ async def test_what_is_gone_does_not_keep_the_settler_busy(monkeypatch: pytest.M
 
     monkeypatch.setattr(Settler, "_wait", wait)
     table = InFlight("worker", slots=9, budget=None, max_unsettled=99)
-    driver, vitals = Refusing(MemorySettings()), Vitals()
+    driver, health = Refusing(MemorySettings()), BrokerHealth()
     outcomes = Outcomes("worker", EventStream([]))
-    settler = Settler(driver, table, outcomes, vitals, refusal_limit=300)
+    settler = Settler(driver, table, outcomes, health, refusal_limit=300)
     end(table, taken("a"), Outcome.RETRY)
     async with asyncio.timeout(20):
         while not waits:

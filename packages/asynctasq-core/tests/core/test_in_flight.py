@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from asynctasq.core.attempt import Attempt, State, Stop
-from asynctasq.core.in_flight import InFlight
+from asynctasq.core.execution.attempt import Attempt, State, CancelReason
+from asynctasq.core.worker.in_flight import InFlight
 from asynctasq.drivers import Delivery, Outcome, Settlement
 
 IDS = tuple("abcd")
@@ -158,14 +158,14 @@ class InFlightMachine(RuleBasedStateMachine):
     @rule(place=places)
     def cancel(self, place: int) -> None:
         if attempt := self.pick(place, State.RUNNING, State.SUSPECTED):
-            self.table.cancel(attempt, Stop.SHUTDOWN)
+            self.table.cancel(attempt, CancelReason.SHUTDOWN)
 
     @rule()
     def release_buffer(self) -> None:
         self.table.release_buffer()
 
     def finish(self, attempt: Attempt, outcome: Outcome) -> None:
-        if attempt.stop is Stop.LEASE_LOST:
+        if attempt.cancel_reason is CancelReason.LEASE_LOST:
             self.table.finish(attempt, None)
         else:
             self.produced[attempt.delivery.id].add(outcome)
@@ -247,7 +247,7 @@ class InFlightMachine(RuleBasedStateMachine):
     def every_lease_that_matters_is_kept(self) -> None:
         kept = {(one.id, one.receipt) for one in self.table.leased()}
         for one in self.table:
-            if one.stop is not Stop.LEASE_LOST:
+            if one.cancel_reason is not CancelReason.LEASE_LOST:
                 assert (one.delivery.id, one.delivery.receipt) in kept
 
     def teardown(self) -> None:
@@ -256,7 +256,7 @@ class InFlightMachine(RuleBasedStateMachine):
         assert self.table.start_next() is None
         self.table.release_buffer()
         for number, attempt in enumerate(self.of(*ACTIVE)):
-            self.table.cancel(attempt, Stop.SHUTDOWN)
+            self.table.cancel(attempt, CancelReason.SHUTDOWN)
             if number % 2:
                 self.table.give_up(attempt)
             else:
@@ -401,7 +401,7 @@ def test_a_message_that_comes_back_to_a_cancelled_attempt_is_released() -> None:
 def test_a_budget_is_spent_by_what_ran() -> None:
     table = make_table(budget=2)
     ran, garbage = (running(table, one) for one in taken(1, 2))
-    garbage.begun = False
+    garbage.user_code_started = False
     table.finish(ran, None)
     assert table.budget == 0
     table.finish(garbage, None)
@@ -446,7 +446,7 @@ def test_what_lost_its_lease_after_it_was_cancelled_is_not_released() -> None:
     table = make_table()
     (first,) = taken(1)
     attempt = running(table, first)
-    table.cancel(attempt, Stop.SHUTDOWN)
+    table.cancel(attempt, CancelReason.SHUTDOWN)
     assert table.lose(first)
     assert table.leased() == []
     table.give_up(attempt)
@@ -484,7 +484,7 @@ def test_a_suspect_that_was_cancelled_is_not_acquitted() -> None:
     table = make_table()
     attempt = buffered(table, taken(1)[0])
     table.suspect(attempt)
-    table.cancel(attempt, Stop.SHUTDOWN)
+    table.cancel(attempt, CancelReason.SHUTDOWN)
     assert not table.acquit(attempt)
     assert (attempt.state, table.buffered) == (State.CANCELLED, 0)
 
@@ -504,7 +504,7 @@ def test_a_suspect_that_loses_its_lease_is_cancelled() -> None:
     attempt = buffered(table, first)
     table.suspect(attempt)
     assert table.lose(first)
-    assert (attempt.state, attempt.stop) == (State.CANCELLED, Stop.LEASE_LOST)
+    assert (attempt.state, attempt.cancel_reason) == (State.CANCELLED, CancelReason.LEASE_LOST)
 
 
 def test_an_attempt_that_was_given_up_is_released_and_ends_once() -> None:
@@ -513,7 +513,7 @@ def test_an_attempt_that_was_given_up_is_released_and_ends_once() -> None:
         (first,) = taken(1)
         attempt = running(table, first)
         attempt.task = asyncio.create_task(asyncio.sleep(600))  # type: ignore[arg-type]
-        table.cancel(attempt, Stop.SHUTDOWN)
+        table.cancel(attempt, CancelReason.SHUTDOWN)
         assert attempt.task.cancelling()
         table.give_up(attempt)
         table.finish(attempt, Settlement(first, Outcome.DONE))
@@ -527,9 +527,9 @@ def test_an_attempt_that_was_given_up_is_released_and_ends_once() -> None:
 def test_an_attempt_is_cancelled_once() -> None:
     table = make_table()
     attempt = running(table, taken(1)[0])
-    table.cancel(attempt, Stop.LEASE_LOST)
-    table.cancel(attempt, Stop.SHUTDOWN)
-    assert attempt.stop is Stop.LEASE_LOST
+    table.cancel(attempt, CancelReason.LEASE_LOST)
+    table.cancel(attempt, CancelReason.SHUTDOWN)
+    assert attempt.cancel_reason is CancelReason.LEASE_LOST
 
 
 def test_outcomes_are_sent_in_the_order_in_which_their_attempts_ended() -> None:

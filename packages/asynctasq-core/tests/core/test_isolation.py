@@ -11,9 +11,9 @@ import tasks_for_tests as tasks
 from worker_for_tests import NewDriver, Wrapped, look, wait_until, work
 
 from asynctasq import BaseDriver, Delivery, Settlement, Worker, current_context, dispatch_many, task
-from asynctasq.core.engine import Engine
-from asynctasq.core.shutdown import Shutdown
-from asynctasq.core.vitals import Vitals
+from asynctasq.core.worker.broker_health import BrokerHealth
+from asynctasq.core.worker.engine import Engine
+from asynctasq.core.worker.shutdown import Shutdown
 from asynctasq.drivers import State
 from asynctasq.errors import BrokerUnavailable
 
@@ -118,7 +118,7 @@ async def test_a_lease_that_is_lost_as_its_attempt_starts_frees_the_slot(
     await driver.connect()
     await dispatch_many([tasks.note("lost"), tasks.note("next")])
     worker = Worker(driver, concurrency=1)
-    async with Engine(driver, worker._plan, Vitals()) as engine:
+    async with Engine(driver, worker._plan, BrokerHealth()) as engine:
         admission, table = engine._fetcher._admission, engine._in_flight
         (lost,) = await driver.dequeue(["default"], limit=1, lease=30, wait=5)
         admission.take([lost], 1)

@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from asynctasq.core.message_id import new_message_id
+from asynctasq.core.producer.message_id import new_message_id
 
 
 def test_an_id_is_a_uuid_of_version_7_made_now() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from asynctasq import BaseDriver, BrokerUnavailable, task
-from asynctasq.core import portal
-from asynctasq.core.client import client
+from asynctasq.core.producer import portal
+from asynctasq.core.producer.client import client
 from asynctasq.drivers import State
 
 NewDriver = Callable[[], BaseDriver]

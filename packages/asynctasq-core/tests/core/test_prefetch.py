@@ -10,8 +10,8 @@ from tasks_for_tests import Gate, gates, note, pass_gate
 from worker_for_tests import NewDriver, Wrapped, look, until_settled, wait_until
 
 from asynctasq import BaseDriver, Delivery, Limits, Outcome, Settlement, Worker, dispatch_many
-from asynctasq.core.in_flight import InFlight
-from asynctasq.core.prefetch import MOST_BYTES, Prefetch
+from asynctasq.core.worker.in_flight import InFlight
+from asynctasq.core.worker.prefetch import MOST_BYTES, Prefetch
 from asynctasq.drivers import State
 
 pytestmark = pytest.mark.anyio

@@ -14,10 +14,10 @@ import pytest
 from worker_for_tests import NewDriver, wait_until, work
 
 from asynctasq import BaseTask, Config, DriverFactory, MsgpackSerializer
-from asynctasq.core import children
-from asynctasq.core.failure import Failure
-from asynctasq.core.process_child import Job, Setup
-from asynctasq.core.process_pool import ProcessPool
+from asynctasq.core.execution import children
+from asynctasq.core.execution.failure import Failure
+from asynctasq.core.execution.process_child import Job, Setup
+from asynctasq.core.execution.process_pool import ProcessPool
 from asynctasq.serialization import Envelope, EnvelopeCodec
 from asynctasq.tasks.context import TaskContext
 

@@ -10,8 +10,8 @@ import tasks_for_tests as tasks
 from worker_for_tests import NewDriver, look, until_settled, wait_until, work
 
 from asynctasq import Config, DriverFactory, Message, MsgpackSerializer, Worker, dispatch_many, init
-from asynctasq.core.process_child import Job, Setup
-from asynctasq.core.process_pool import ProcessPool
+from asynctasq.core.execution.process_child import Job, Setup
+from asynctasq.core.execution.process_pool import ProcessPool
 from asynctasq.drivers import State
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.serialization import Envelope, EnvelopeCodec

@@ -22,8 +22,8 @@ from asynctasq import (
     UnsupportedVersion,
     WorkerDied,
 )
-from asynctasq.core import quarantine
-from asynctasq.core.quarantine import Kind, Stage, Started, Suspect, Verdict
+from asynctasq.core.execution import quarantine
+from asynctasq.core.execution.quarantine import Kind, Stage, Started, Suspect, Verdict
 from asynctasq.serialization import Envelope
 
 pytestmark = pytest.mark.anyio

@@ -13,8 +13,8 @@ import suspects_for_tests as tasks
 from quarantine_for_tests import Open, examine, lines, pids, quarantines, suspect
 from worker_for_tests import wait_until
 
-from asynctasq.core import quarantine
-from asynctasq.core.quarantine import Kind
+from asynctasq.core.execution import quarantine
+from asynctasq.core.execution.quarantine import Kind
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ import tasks_for_tests as tasks
 from worker_for_tests import NewDriver, wait_until
 
 from asynctasq import Worker, dispatch_many, run
-from asynctasq.core.shutdown import Shutdown
+from asynctasq.core.worker.shutdown import Shutdown
 
 pytestmark = [
     pytest.mark.anyio,

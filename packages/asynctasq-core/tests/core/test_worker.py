@@ -20,9 +20,9 @@ from asynctasq import (
     Worker,
     dispatch_many,
 )
-from asynctasq.core import settler
-from asynctasq.core.fetcher import QueueOrder
-from asynctasq.core.retry import NOT_KNOWN_YET
+from asynctasq.core.execution.retry import NOT_KNOWN_YET
+from asynctasq.core.worker import settler
+from asynctasq.core.worker.fetcher import QueueOrder
 from asynctasq.drivers import QueueStats, State
 from asynctasq.serialization import Envelope, EnvelopeCodec, Signer
 

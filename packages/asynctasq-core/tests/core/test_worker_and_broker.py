@@ -19,7 +19,7 @@ from asynctasq import (
     Worker,
     dispatch_many,
 )
-from asynctasq.core import engine
+from asynctasq.core.worker import engine
 from asynctasq.drivers import State
 from asynctasq.errors import WorkerRefused
 

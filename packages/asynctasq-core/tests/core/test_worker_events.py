@@ -11,7 +11,7 @@ import tasks_for_tests as tasks
 from worker_for_tests import NewDriver, Wrapped, wait_until, work
 
 from asynctasq import Config, Worker, dispatch_many, init, run
-from asynctasq.core.client import client
+from asynctasq.core.producer.client import client
 from asynctasq.events import (
     AttemptEvent,
     Event,

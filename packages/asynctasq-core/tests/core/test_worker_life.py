@@ -20,7 +20,7 @@ from asynctasq import (
     init,
     run,
 )
-from asynctasq.core import engine
+from asynctasq.core.worker import engine
 from asynctasq.drivers import State
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 

@@ -1,6 +1,6 @@
 import pytest
 
-from asynctasq.drivers.transport import resets
+from asynctasq.drivers.connection_reset import resets
 
 
 def test_a_write_to_a_transport_that_was_reset_is_a_lost_connection() -> None:

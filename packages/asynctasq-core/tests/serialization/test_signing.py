@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from asynctasq import Config, Worker, task
-from asynctasq.core.retry import NOT_KNOWN_YET
+from asynctasq.core.execution.retry import NOT_KNOWN_YET
 from asynctasq.drivers import (
     Message,
     Outcome,

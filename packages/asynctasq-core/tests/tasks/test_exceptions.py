@@ -6,7 +6,7 @@ from typing import Any, Union
 import pytest
 
 from asynctasq import AsyncTask, ConfigError, task
-from asynctasq.core.retry import RetryPolicy
+from asynctasq.core.execution.retry import RetryPolicy
 from asynctasq.tasks.options import TaskOptions
 
 

@@ -25,7 +25,7 @@ from asynctasq import (
     dispatch_many,
     task,
 )
-from asynctasq.core.client import client
+from asynctasq.core.producer.client import client
 from asynctasq.drivers.memory import MemoryDriver
 from asynctasq.otel import instrument, uninstrument
 

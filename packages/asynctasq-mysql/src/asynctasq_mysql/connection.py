@@ -12,10 +12,10 @@ from typing import Any
 import aiomysql
 from pymysql.constants import CLIENT
 
-from asynctasq.drivers.transport import resets
+from asynctasq.drivers.connection_reset import resets
 from asynctasq.errors import BrokerRejected
-from asynctasq_mysql.dsn import TLS, Target
 from asynctasq_mysql.errors import NotEncrypted
+from asynctasq_mysql.url import TLS, Target
 
 Row = tuple[Any, ...]
 

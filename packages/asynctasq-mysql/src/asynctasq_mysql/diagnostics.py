@@ -9,8 +9,8 @@ import pymysql
 
 from asynctasq.drivers import Finding
 from asynctasq_mysql.connection import Link
+from asynctasq_mysql.diagnostic_context import Check, Look, look_through
 from asynctasq_mysql.errors import error_code, error_text, translate_errors
-from asynctasq_mysql.look import Check, Look, look_through
 from asynctasq_mysql.server_checks import durability, isolation, lock_wait, packet, role, version
 from asynctasq_mysql.settings import MySQLSettings
 from asynctasq_mysql.table_checks import engine, paused, rights, tables

@@ -13,11 +13,13 @@ from asynctasq.drivers import (
     Settlement,
 )
 from asynctasq.drivers.session_driver import SessionDriver
-from asynctasq_mysql import insertion, settling, transaction
-from asynctasq_mysql.claims import Request
+from asynctasq_mysql import enqueue as insertion
+from asynctasq_mysql import settle as settling
+from asynctasq_mysql import transaction
+from asynctasq_mysql.claim import Request
 from asynctasq_mysql.control import MySQLControl
+from asynctasq_mysql.dequeue import Fetch
 from asynctasq_mysql.diagnostics import MySQLDiagnostics
-from asynctasq_mysql.fetch import Fetch
 from asynctasq_mysql.inspector import MySQLInspector
 from asynctasq_mysql.literals import CHUNK, chunks
 from asynctasq_mysql.migrator import MySQLMigrator

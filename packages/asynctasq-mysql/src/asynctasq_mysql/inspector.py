@@ -19,8 +19,8 @@ from asynctasq_mysql.literals import (
     numbers,
     unnamed,
 )
+from asynctasq_mysql.names import Tables
 from asynctasq_mysql.session import Session
-from asynctasq_mysql.tables import Tables
 
 _HELD = f"visible_at > {NOW} AND token IS NOT NULL"
 _WHERE = {

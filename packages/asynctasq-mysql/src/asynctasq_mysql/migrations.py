@@ -9,7 +9,7 @@ import pymysql
 from asynctasq.errors import BrokerUnavailable
 from asynctasq_mysql.connection import Link
 from asynctasq_mysql.errors import error_code
-from asynctasq_mysql.tables import Tables
+from asynctasq_mysql.names import Tables
 
 #: Seconds to wait for another process that migrates.
 LOCK_LIMIT = 60

@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from asynctasq_mysql import migrations
+from asynctasq_mysql.connect_check import check_version
 from asynctasq_mysql.connection import Link
 from asynctasq_mysql.errors import translate_errors
-from asynctasq_mysql.server import check_version
 from asynctasq_mysql.settings import MySQLSettings
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from asynctasq_mysql.connection import Link
-from asynctasq_mysql.dsn import Target
+from asynctasq_mysql.url import Target
 
 
 class Pool:

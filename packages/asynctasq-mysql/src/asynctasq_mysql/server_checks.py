@@ -1,9 +1,9 @@
 """What the server is, and how it is set up."""
 
 from asynctasq.drivers import Finding, Level
-from asynctasq_mysql.insertion import max_body
-from asynctasq_mysql.look import Look
-from asynctasq_mysql.server import product, too_old
+from asynctasq_mysql.connect_check import product, too_old
+from asynctasq_mysql.diagnostic_context import Look
+from asynctasq_mysql.enqueue import max_body
 
 #: Bytes of a packet in which a batch of messages has room.
 SMALL_PACKET = 4 * 1024 * 1024

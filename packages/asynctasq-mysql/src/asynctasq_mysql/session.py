@@ -9,14 +9,14 @@ import pymysql
 
 from asynctasq.drivers.shield import Shield
 from asynctasq.errors import BrokerUnavailable
+from asynctasq_mysql.connect_check import check_tables, check_version, max_allowed_packet
 from asynctasq_mysql.connection import Link, Row
+from asynctasq_mysql.enqueue import max_body
 from asynctasq_mysql.errors import is_conflict, translate_errors
-from asynctasq_mysql.insertion import max_body
-from asynctasq_mysql.pace import Pace
+from asynctasq_mysql.poll_interval import Pace
 from asynctasq_mysql.pool import Pool
-from asynctasq_mysql.server import check_tables, check_version, max_allowed_packet
 from asynctasq_mysql.settings import MySQLSettings
-from asynctasq_mysql.waiters import waiters_of
+from asynctasq_mysql.wake import waiters_of
 
 #: How often a transaction that met others is tried again, and the seconds of the first pause.
 CONFLICT_TRIES = 8

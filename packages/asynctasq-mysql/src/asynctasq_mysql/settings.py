@@ -5,8 +5,8 @@ from typing import ClassVar
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from asynctasq.drivers import DriverSettings
-from asynctasq_mysql.dsn import Target, parse_dsn
-from asynctasq_mysql.tables import Tables, name_parts
+from asynctasq_mysql.names import Tables, name_parts
+from asynctasq_mysql.url import Target, parse_dsn
 
 
 class MySQLSettings(DriverSettings):

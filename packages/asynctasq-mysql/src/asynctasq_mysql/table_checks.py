@@ -6,11 +6,11 @@
 import pymysql
 
 from asynctasq.drivers import Finding, Level
+from asynctasq_mysql.diagnostic_context import Look
 from asynctasq_mysql.errors import DENIED, MIGRATE, error_code
 from asynctasq_mysql.literals import text, unnamed
-from asynctasq_mysql.look import Look
 from asynctasq_mysql.migrations import migrations, pending
-from asynctasq_mysql.tables import parts
+from asynctasq_mysql.names import parts
 
 _NO_SUCH_TABLE = 1146
 #: To explain a statement takes the same rights as to run it.

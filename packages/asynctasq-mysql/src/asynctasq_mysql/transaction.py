@@ -8,12 +8,12 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from asynctasq.drivers import Message
-from asynctasq.drivers.callers import is_of, name_of, unwrapped, unwrapped_async
+from asynctasq.drivers.caller_connection import is_of, name_of, unwrapped, unwrapped_async
 from asynctasq.errors import BrokerRejected
+from asynctasq_mysql.enqueue import find_dead, insert, portions
 from asynctasq_mysql.errors import translated
-from asynctasq_mysql.insertion import find_dead, insert, portions
 from asynctasq_mysql.literals import BY_ROW, numbers
-from asynctasq_mysql.tables import Tables
+from asynctasq_mysql.names import Tables
 
 _ASYNC = ("aiomysql", "asyncmy")
 _SYNC = ("pymysql", "MySQLdb", "mysql")

@@ -1,7 +1,7 @@
 """Who keeps rows that are gone from being cleaned up, which makes every look slower."""
 
 from asynctasq.drivers import Finding, Level
-from asynctasq_mysql.look import Look
+from asynctasq_mysql.diagnostic_context import Look
 
 #: Seconds that a transaction may take.
 LONG = 300

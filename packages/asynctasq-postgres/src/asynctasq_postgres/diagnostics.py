@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any, cast
 
 from asynctasq.drivers import Finding
+from asynctasq_postgres.diagnostic_context import Check, Look
 from asynctasq_postgres.errors import FAILURES, sqlstate, translate_errors
-from asynctasq_postgres.look import Check, Look
 from asynctasq_postgres.pool import open_connection
 from asynctasq_postgres.schema_checks import paused, rights, tables
 from asynctasq_postgres.server_checks import durability, isolation, pooler, role, version

@@ -14,8 +14,8 @@ from asynctasq.drivers import (
 from asynctasq.drivers.session_driver import SessionDriver
 from asynctasq.errors import BrokerError, EnqueueFailed
 from asynctasq_postgres.control import PostgresControl
+from asynctasq_postgres.dequeue import Fetch, Request
 from asynctasq_postgres.diagnostics import PostgresDiagnostics
-from asynctasq_postgres.fetch import Fetch, Request
 from asynctasq_postgres.inspector import PostgresInspector
 from asynctasq_postgres.messages import (
     DONE,
@@ -38,7 +38,7 @@ from asynctasq_postgres.pool import Row
 from asynctasq_postgres.schema import Migrations
 from asynctasq_postgres.session import Session
 from asynctasq_postgres.settings import PostgresSettings
-from asynctasq_postgres.transactions import Transactions
+from asynctasq_postgres.transaction import Transactions
 from asynctasq_postgres.workers import PostgresWorkers
 
 _AGAIN = (Outcome.RETRY, Outcome.RELEASE)

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from asynctasq_postgres.errors import FAILURES
 from asynctasq_postgres.pool import Connection
-from asynctasq_postgres.waiters import Waiters
+from asynctasq_postgres.wake import Waiters
 
 logger = logging.getLogger("asynctasq.postgres")
 

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from asynctasq.drivers import Delivery, Message, Settlement, enqueueing
+from asynctasq.drivers import Delivery, Message, Settlement
+from asynctasq.drivers import enqueue_checks as enqueueing
 from asynctasq.errors import BrokerRejected
 from asynctasq_postgres.notes import writable
 from asynctasq_postgres.pool import Row

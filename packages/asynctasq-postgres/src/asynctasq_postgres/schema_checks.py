@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from asynctasq.drivers import Finding, Level
 from asynctasq_postgres.control import PAUSED
+from asynctasq_postgres.diagnostic_context import Look
 from asynctasq_postgres.errors import FAILURES, MIGRATE, sqlstate, translated
-from asynctasq_postgres.look import Look
 from asynctasq_postgres.names import Names
 from asynctasq_postgres.schema import migrations, missing
 

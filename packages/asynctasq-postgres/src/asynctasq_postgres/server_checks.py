@@ -1,7 +1,7 @@
 """What the server is, and how it is set up."""
 
 from asynctasq.drivers import Finding, Level
-from asynctasq_postgres.look import Look
+from asynctasq_postgres.diagnostic_context import Look
 from asynctasq_postgres.session import OLDEST
 
 #: The latest version that the driver is tested with.

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
+from asynctasq.drivers.connection_reset import resets
 from asynctasq.drivers.shield import Shield
-from asynctasq.drivers.transport import resets
 from asynctasq.errors import BrokerRejected, BrokerUnavailable
 from asynctasq_postgres.errors import AGAIN, FAILURES, sqlstate, translate_errors
 from asynctasq_postgres.listener import QUIET_LOOK, Listener
-from asynctasq_postgres.news import News
+from asynctasq_postgres.notify import News
 from asynctasq_postgres.pool import Connection, Pool, Row, open_connection, open_pool
 from asynctasq_postgres.schema import check_schema
 from asynctasq_postgres.settings import PostgresSettings
-from asynctasq_postgres.waiters import Waiters
+from asynctasq_postgres.wake import Waiters
 
 OLDEST = 13
 #: Seconds in which a call gets a connection.

@@ -1,7 +1,7 @@
 """Who keeps VACUUM from clearing the queue's table: as long as somebody might see its dead rows."""
 
 from asynctasq.drivers import Finding, Level
-from asynctasq_postgres.look import Look, duration
+from asynctasq_postgres.diagnostic_context import Look, duration
 from asynctasq_postgres.pool import Row
 
 #: Seconds that a transaction may take.

@@ -1,7 +1,7 @@
 """Whether dead rows are cleared from the queue's table: each message leaves two or three behind."""
 
 from asynctasq.drivers import Finding, Level
-from asynctasq_postgres.look import Look, duration
+from asynctasq_postgres.diagnostic_context import Look, duration
 
 #: Dead rows of which there may be more only while VACUUM is at work, and never ten times as many.
 MANY_DEAD = 100_000

@@ -5,7 +5,7 @@ from time import monotonic
 from uuid import uuid4
 
 from asynctasq.drivers import Finding, Level
-from asynctasq_postgres.look import Look
+from asynctasq_postgres.diagnostic_context import Look
 
 #: Seconds in which a notification arrives, if it ever does.
 ARRIVAL_LIMIT = 2.0

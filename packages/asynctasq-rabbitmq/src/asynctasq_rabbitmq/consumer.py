@@ -15,7 +15,7 @@ from asynctasq.drivers import Delivery
 from asynctasq_rabbitmq.channel import Channel
 from asynctasq_rabbitmq.content import Content
 from asynctasq_rabbitmq.errors import ChannelClosed, LinkLost
-from asynctasq_rabbitmq.held import Held, Leases, Owner, State
+from asynctasq_rabbitmq.leases import Held, Leases, Owner, State
 from asynctasq_rabbitmq.subscriptions import MOST_PREFETCH, Subscriptions
 from asynctasq_rabbitmq.unacked import Unacked
 

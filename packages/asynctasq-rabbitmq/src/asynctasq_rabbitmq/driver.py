@@ -14,17 +14,17 @@ from asynctasq.drivers import (
     Settlement,
     State,
 )
-from asynctasq.drivers.enqueueing import check_delay, check_message, raise_failed
+from asynctasq.drivers.enqueue_checks import check_delay, check_message, raise_failed
 from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 from asynctasq_rabbitmq.content import LONGEST_ID
-from asynctasq_rabbitmq.fetch import Fetch, Request, give_back
-from asynctasq_rabbitmq.held import Held, Owner
+from asynctasq_rabbitmq.dequeue import Fetch, Request, give_back
 from asynctasq_rabbitmq.inspector import RabbitMQInspector
 from asynctasq_rabbitmq.ladder import MAX_DELAY
-from asynctasq_rabbitmq.mail import Letter
-from asynctasq_rabbitmq.outcomes import unreported
+from asynctasq_rabbitmq.leases import Held, Owner
+from asynctasq_rabbitmq.sender import Letter
 from asynctasq_rabbitmq.session import Session
 from asynctasq_rabbitmq.settings import RabbitMQSettings
+from asynctasq_rabbitmq.settle import unreported
 
 
 class RabbitMQDriver(RabbitMQInspector, BaseDriver):

@@ -11,8 +11,8 @@ from asynctasq.errors import BrokerRejected
 from asynctasq_rabbitmq.content import ATTEMPTS, DIED, NOTE, Content
 from asynctasq_rabbitmq.dead_letters import DeadLetter, DeadLetters, dead_letters
 from asynctasq_rabbitmq.errors import ChannelClosed
-from asynctasq_rabbitmq.mail import Letter
 from asynctasq_rabbitmq.management import Management
+from asynctasq_rabbitmq.sender import Letter
 from asynctasq_rabbitmq.session import Session
 
 

@@ -13,12 +13,12 @@ from asynctasq.errors import BrokerError
 from asynctasq_rabbitmq.connections import Connections
 from asynctasq_rabbitmq.consumer import Consumer
 from asynctasq_rabbitmq.errors import ChannelClosed, LinkLost, translated
-from asynctasq_rabbitmq.held import Held, Leases
+from asynctasq_rabbitmq.leases import Held, Leases
 from asynctasq_rabbitmq.link import Link
-from asynctasq_rabbitmq.mail import Letter, Mail
 from asynctasq_rabbitmq.names import Names
-from asynctasq_rabbitmq.outcomes import Outcomes
+from asynctasq_rabbitmq.sender import Letter, Mail
 from asynctasq_rabbitmq.settings import RabbitMQSettings
+from asynctasq_rabbitmq.settle import Outcomes
 from asynctasq_rabbitmq.subscriptions import MOST_PREFETCH
 from asynctasq_rabbitmq.thread import LoopThread
 from asynctasq_rabbitmq.topology import Topology

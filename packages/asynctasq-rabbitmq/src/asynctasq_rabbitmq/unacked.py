@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from asynctasq_rabbitmq.content import encode_ack
-from asynctasq_rabbitmq.held import Held
+from asynctasq_rabbitmq.leases import Held
 
 
 class Unacked:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from asynctasq.drivers import Finding
+from asynctasq_redis.connect_check import look, names
 from asynctasq_redis.connection import connections
 from asynctasq_redis.errors import translate_errors
-from asynctasq_redis.health import look, names
-from asynctasq_redis.keys import Keys
+from asynctasq_redis.names import Keys
 from asynctasq_redis.server_checks import findings
 from asynctasq_redis.session import CONNECT_LIMIT
 from asynctasq_redis.settings import RedisSettings

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar, cast
 
 from asynctasq.drivers import Delivery, DriverSettings, Limits, Message, Settlement
-from asynctasq.drivers.enqueueing import check_message
+from asynctasq.drivers.enqueue_checks import check_message
 from asynctasq.drivers.session_driver import SessionDriver
 from asynctasq_redis.control import RedisControl
+from asynctasq_redis.dequeue import Fetch, Request
 from asynctasq_redis.diagnostics import RedisDiagnostics
-from asynctasq_redis.fetch import Fetch, Request
+from asynctasq_redis.enqueue import store
 from asynctasq_redis.inspector import RedisInspector
 from asynctasq_redis.messages import extend_calls, microseconds, settle_calls
 from asynctasq_redis.scripts import Call
 from asynctasq_redis.session import Session
 from asynctasq_redis.settings import RedisSettings
-from asynctasq_redis.storing import store
 from asynctasq_redis.workers import RedisWorkers
 
 

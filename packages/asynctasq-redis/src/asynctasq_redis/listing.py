@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from asynctasq.errors import BrokerError
-from asynctasq_redis.keys import Keys
+from asynctasq_redis.names import Keys
 from asynctasq_redis.scripts import Call, Plain
 
 #: Seconds after which the name of a queue in use is added to a Cluster's set again.

@@ -15,8 +15,8 @@ from typing import cast
 
 from asynctasq.drivers import Delivery, Outcome, Settlement
 from asynctasq.errors import BrokerError
-from asynctasq_redis.keys import Keys
 from asynctasq_redis.messages import delivered, microseconds, settle_calls
+from asynctasq_redis.names import Keys
 from asynctasq_redis.scripts import Call
 
 #: Seconds between looks: a server that stalls, or a network, may carry a claim out late.

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from asynctasq.drivers import Delivery, Message, Outcome, Settlement
 from asynctasq.errors import BrokerRejected
-from asynctasq_redis.keys import Keys
+from asynctasq_redis.names import Keys
 from asynctasq_redis.scripts import Argument, Call
 
 #: Most items of one script call: Lua cannot spread thousands of arguments, and nobody else

@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 from hiredis import pack_command  # pyright: ignore[reportUnknownVariableType]
 from redis.exceptions import ConnectionError, ResponseError
 
-from asynctasq.drivers.transport import resets
+from asynctasq.drivers.connection_reset import resets
 from asynctasq_redis.errors import is_from_a_replica
 from asynctasq_redis.scripts import Argument, Command
 

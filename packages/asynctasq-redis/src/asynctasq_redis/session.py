@@ -7,15 +7,15 @@ from secrets import token_hex
 
 from asynctasq.drivers.shield import Shield
 from asynctasq.errors import BrokerError, BrokerUnavailable
+from asynctasq_redis.connect_check import check_server
 from asynctasq_redis.connection import connections
 from asynctasq_redis.errors import REDIS_ERRORS, translate_errors, translated
-from asynctasq_redis.health import check_server
-from asynctasq_redis.keys import Keys
 from asynctasq_redis.listing import Listing
 from asynctasq_redis.lost_claims import LostClaims
+from asynctasq_redis.names import Keys
 from asynctasq_redis.scripts import Call, Plain, replies_of
 from asynctasq_redis.settings import RedisSettings
-from asynctasq_redis.waiter import Waiter
+from asynctasq_redis.wake import Waiter
 
 #: Seconds in which a server must be found, or not.
 CONNECT_LIMIT = 6.0

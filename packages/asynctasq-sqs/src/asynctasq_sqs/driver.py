@@ -14,7 +14,7 @@ from asynctasq.drivers import (
     Settlement,
     State,
 )
-from asynctasq.drivers.enqueueing import check_delay, raise_failed
+from asynctasq.drivers.enqueue_checks import check_delay, raise_failed
 from asynctasq.drivers.session_driver import SessionDriver
 from asynctasq.errors import BrokerRejected
 from asynctasq_sqs.client import TEN

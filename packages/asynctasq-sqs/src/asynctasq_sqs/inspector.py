@@ -11,8 +11,8 @@ from uuid import uuid4
 from asynctasq.drivers import QueueStats, State, StoredMessage
 from asynctasq.errors import BrokerRejected
 from asynctasq_sqs.errors import NoSuchQueue
-from asynctasq_sqs.look import MOST, Look, Seen
 from asynctasq_sqs.messages import Letter
+from asynctasq_sqs.peek import MOST, Look, Seen
 from asynctasq_sqs.session import Session
 
 _WAITING = "ApproximateNumberOfMessages"

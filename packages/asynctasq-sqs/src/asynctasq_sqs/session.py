@@ -4,8 +4,8 @@ import logging
 
 from asynctasq_sqs.background import Background
 from asynctasq_sqs.client import Client
-from asynctasq_sqs.lease import Leases
-from asynctasq_sqs.polls import Polls
+from asynctasq_sqs.dequeue import Polls
+from asynctasq_sqs.leases import Leases
 from asynctasq_sqs.queues import Queues
 from asynctasq_sqs.sender import Sender
 from asynctasq_sqs.settings import SQSSettings

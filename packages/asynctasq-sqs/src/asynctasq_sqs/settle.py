@@ -10,7 +10,7 @@ from asynctasq.drivers import Delivery, Outcome, Settlement
 from asynctasq.errors import BrokerError, BrokerUnavailable
 from asynctasq_sqs.client import TEN, Client, Entry
 from asynctasq_sqs.errors import LeaseGone, NoSuchQueue
-from asynctasq_sqs.lease import Receipt, quiet, receipt_of, whole_seconds
+from asynctasq_sqs.leases import Receipt, quiet, receipt_of, whole_seconds
 from asynctasq_sqs.messages import Letter, dead_letter
 from asynctasq_sqs.names import is_fifo
 from asynctasq_sqs.queues import Queues

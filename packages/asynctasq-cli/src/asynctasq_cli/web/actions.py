@@ -9,13 +9,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from asynctasq.drivers import State
-from asynctasq_cli.broker import control
+from asynctasq_cli.browse import View
 from asynctasq_cli.cancel import DONE, SAID, cancel_messages
+from asynctasq_cli.connection import control
 from asynctasq_cli.selection import Filters, matching
-from asynctasq_cli.view import View
-from asynctasq_cli.web.answers import JSON, refuse
 from asynctasq_cli.web.bodies import json_object
 from asynctasq_cli.web.dashboard import Dashboard
+from asynctasq_cli.web.responses import JSON, refuse
 
 logger = logging.getLogger("asynctasq.web")
 

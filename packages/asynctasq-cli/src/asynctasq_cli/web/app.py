@@ -13,11 +13,11 @@ from starlette.staticfiles import StaticFiles
 from asynctasq import Config
 from asynctasq.errors import AsyncTasQError, ConfigError
 from asynctasq_cli.web.actions import Actions
-from asynctasq_cli.web.answers import on_http_error, on_our_error
 from asynctasq_cli.web.dashboard import Dashboard
-from asynctasq_cli.web.looking import Looking
+from asynctasq_cli.web.login_routes import Signing
+from asynctasq_cli.web.read_routes import Looking
+from asynctasq_cli.web.responses import on_http_error, on_our_error
 from asynctasq_cli.web.security import RequireSession, SameOrigin, SecurityHeaders
-from asynctasq_cli.web.signing import Signing
 
 ASSETS = Path(__file__).with_name("assets")
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from starlette.requests import Request
 
-from asynctasq_cli.web.answers import refuse
+from asynctasq_cli.web.responses import refuse
 
 #: Bytes.
 LONGEST = 256 * 1024

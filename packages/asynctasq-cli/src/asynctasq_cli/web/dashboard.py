@@ -4,13 +4,13 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from asynctasq import Config, DriverFactory
-from asynctasq_cli.broker import inspector
-from asynctasq_cli.view import View
-from asynctasq_cli.web.answers import refuse
+from asynctasq_cli.browse import View
+from asynctasq_cli.connection import inspector
+from asynctasq_cli.web.capabilities import facts_of, render
 from asynctasq_cli.web.connection import Connection
-from asynctasq_cli.web.facts import facts_of, render
 from asynctasq_cli.web.poller import Poller
-from asynctasq_cli.web.session import Sessions, Throttle
+from asynctasq_cli.web.responses import refuse
+from asynctasq_cli.web.sessions import Sessions, Throttle
 
 
 class Dashboard:

@@ -6,7 +6,7 @@ from typing import Any
 
 from asynctasq import Config
 from asynctasq.drivers import StoredMessage
-from asynctasq_cli.calls import SHOWN, call_in
+from asynctasq_cli.decode import SHOWN, call_in
 from asynctasq_cli.selection import error_of
 
 #: Characters of a call and of an error that a list shows, and of each that a page shows.

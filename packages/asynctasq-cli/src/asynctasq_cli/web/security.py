@@ -7,8 +7,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from asynctasq_cli.web.answers import JSON
-from asynctasq_cli.web.session import COOKIE, Sessions
+from asynctasq_cli.web.responses import JSON
+from asynctasq_cli.web.sessions import COOKIE, Sessions
 
 POLICY = (
     "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; "

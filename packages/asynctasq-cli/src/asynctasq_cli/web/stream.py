@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from asynctasq_cli.web.answers import as_json
 from asynctasq_cli.web.poller import Poller
+from asynctasq_cli.web.responses import as_json
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),

@@ -257,7 +257,7 @@ class TransactionalEnqueue(Protocol):
 
     The driver need not be connected. A connection is known by its kind: the driver's own client
     library, other libraries for the same database, and what wraps them, which
-    `asynctasq.drivers.callers` looks into. Another one is `BrokerRejected`, which names those that
+    `asynctasq.drivers.caller_connection` looks into. Another one is `BrokerRejected`, which names those that
     are known.
     """
 

@@ -9,7 +9,9 @@ from asynctasq.drivers.abilities import Finding, QueueStats, State, StoredMessag
 from asynctasq.drivers.base_driver import BaseDriver, Delivery, Message, Outcome, Settlement
 from asynctasq.drivers.session_driver import WRONG_LOOP
 from asynctasq.drivers.settings import DriverSettings
-from asynctasq.drivers.sqlite import control, diagnosis, inspector, registry, store, transaction
+from asynctasq.drivers.sqlite import control, inspector, store, transaction
+from asynctasq.drivers.sqlite import diagnostics
+from asynctasq.drivers.sqlite import workers
 from asynctasq.drivers.sqlite.database import Database
 from asynctasq.drivers.sqlite.settings import SQLiteSettings
 from asynctasq.drivers.sqlite.thread import DatabaseThread, take_error
@@ -154,20 +156,20 @@ class SQLiteDriver(BaseDriver):
 
     async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
         """Remember a worker; see `Workers`."""
-        await self._call(lambda db: registry.heartbeat(db, worker, ttl))
+        await self._call(lambda db: workers.heartbeat(db, worker, ttl))
 
     async def workers(self) -> Sequence[tuple[WorkerInfo, float]]:
         """The remembered workers; see `Workers`."""
-        return await self._call(registry.workers)
+        return await self._call(workers.workers)
 
     async def forget(self, worker_id: str) -> None:
         """Forget a worker; see `Workers`."""
-        await self._call(lambda db: registry.forget(db, worker_id))
+        await self._call(lambda db: workers.forget(db, worker_id))
 
     async def diagnose(self) -> Sequence[Finding]:
         """The file, its journal and its disk, on a connection of its own; see `Diagnostics`."""
         settings = cast(SQLiteSettings, self.settings)
-        return await asyncio.to_thread(diagnosis.diagnose, self._path, settings)
+        return await asyncio.to_thread(diagnostics.diagnose, self._path, settings)
 
     async def _call(self, work: Callable[[Database], T]) -> T:
         return await self._running().submit(work)

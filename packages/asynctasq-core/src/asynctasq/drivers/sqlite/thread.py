@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 from asynctasq.drivers.session_driver import WRONG_LOOP
 from asynctasq.drivers.sqlite.database import Database
 from asynctasq.drivers.sqlite.errors import is_busy, translate_errors
-from asynctasq.drivers.sqlite.waiters import waiters_of
+from asynctasq.drivers.sqlite.wake import waiters_of
 from asynctasq.errors import BrokerUnavailable
 
 logger = logging.getLogger("asynctasq.sqlite")

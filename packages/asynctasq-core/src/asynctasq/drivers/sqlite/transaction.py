@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from asynctasq.drivers.base_driver import Message
-from asynctasq.drivers.callers import is_of, name_of, unwrapped, unwrapped_async
+from asynctasq.drivers.caller_connection import is_of, name_of, unwrapped, unwrapped_async
 from asynctasq.drivers.sqlite.errors import translate_errors
 from asynctasq.drivers.sqlite.opening import APPLICATION_ID
 from asynctasq.drivers.sqlite.store import insertions, refuse_names

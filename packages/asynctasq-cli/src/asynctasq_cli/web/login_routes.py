@@ -1,0 +1,86 @@
+"""Signing in and out, and the pages themselves."""
+
+import asyncio
+import html
+import math
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from asynctasq_cli.web.bodies import json_object
+from asynctasq_cli.web.dashboard import Dashboard
+from asynctasq_cli.web.responses import JSON, refuse
+from asynctasq_cli.web.sessions import COOKIE, LIFETIME
+
+PAGES = Path(__file__).with_name("pages")
+#: Seconds that the answer to a wrong token takes.
+SLOWLY = 0.5
+
+
+class Signing:
+    """Lets those in who know the token."""
+
+    def __init__(self, dashboard: Dashboard) -> None:
+        self._dashboard = dashboard
+
+    def routes(self) -> list[Route]:
+        """Its routes."""
+        return [
+            Route("/", self.page),
+            Route("/login", self.login_page),
+            Route("/login", self.sign_in, methods=["POST"]),
+            Route("/logout", self.sign_out, methods=["POST"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """The dashboard; the sign-in page for those who have not."""
+        if not self._dashboard.sessions.valid(request.cookies.get(COOKIE)):
+            return RedirectResponse(f"{_root(request)}/login", 303)
+        return _page(request, "dashboard.html")
+
+    async def login_page(self, request: Request) -> Response:
+        """The sign-in page; the dashboard for those who need none."""
+        if self._dashboard.sessions.valid(request.cookies.get(COOKIE)):
+            return RedirectResponse(f"{_root(request)}/", 303)
+        return _page(request, "login.html")
+
+    async def sign_in(self, request: Request) -> Response:
+        """A session for the right token; a wrong one is answered slowly, and not often."""
+        address = request.client.host if request.client else ""
+        wait = self._dashboard.throttle.wait(address)
+        if wait > 0:
+            refuse(429, f"too many wrong tokens; try again in {math.ceil(wait)} seconds")
+        token: object = (await json_object(request)).get("token")
+        if not isinstance(token, str) or not self._dashboard.sessions.matches(token):
+            self._dashboard.throttle.failed(address)
+            await asyncio.sleep(SLOWLY)
+            refuse(401, "this is not the token")
+        answer = JSON({"said": "signed in"})
+        answer.set_cookie(
+            COOKIE,
+            self._dashboard.sessions.issue(),
+            max_age=LIFETIME,
+            path=_root(request) or "/",
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the session in this browser."""
+        answer = JSON({"said": "signed out"})
+        answer.delete_cookie(COOKIE, path=_root(request) or "/", httponly=True, samesite="strict")
+        return answer
+
+
+def _root(request: Request) -> str:
+    """The path the dashboard is at, without a slash at its end."""
+    return request.scope.get("root_path", "").rstrip("/")
+
+
+def _page(request: Request, name: str) -> HTMLResponse:
+    text = (PAGES / name).read_text(encoding="utf-8")
+    return HTMLResponse(text.replace("{base}", html.escape(f"{_root(request)}/")))

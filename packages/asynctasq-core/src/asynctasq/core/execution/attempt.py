@@ -1,0 +1,169 @@
+"""One attempt at one message, from its delivery to its outcome."""
+
+import asyncio
+import enum
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from asynctasq.drivers.base_driver import Delivery, Outcome, Settlement
+from asynctasq.serialization.envelope import Envelope
+from asynctasq.tasks.context import TaskContext
+from asynctasq.tasks.definition import Runnable, TaskDefinition
+
+#: Seconds a cancelled task has to clean up.
+CANCEL_PATIENCE = 2.0
+
+#: The name of an attempt whose message was not read.
+UNREADABLE = "(unreadable)"
+
+_ENDS = (Outcome.DONE, Outcome.DEAD)
+
+
+class State(enum.Enum):
+    """Where an attempt is; `asynctasq.core.worker.in_flight` draws how it goes from one to the next."""
+
+    BUFFERED = "waits for a slot"
+    SUSPECTED = "needs a child process of the quarantine"
+    RUNNING = "has a slot"
+    CANCELLED = "was cancelled, and has not ended"
+    FINISHED = "has an outcome to send"
+    SENT = "has an outcome without an answer"
+    GONE = "is no longer held"
+
+
+class Seen(Protocol):
+    """What a child process found in a message that was read there."""
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        ...
+
+    @property
+    def correlation_id(self) -> str | None:
+        """What joins the call to the request or task that dispatched it."""
+        ...
+
+    @property
+    def enqueued_at(self) -> float:
+        """When it was dispatched, seconds since the epoch by the producer's clock."""
+        ...
+
+
+class CancelReason(enum.Enum):
+    """Why the worker cancels an attempt."""
+
+    LEASE_LOST = "lease lost"
+    SHUTDOWN = "shutdown"
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """The record of one delivery while the worker holds its message.
+
+    Attributes:
+        delivery: the current one; a later delivery of the same message may replace it.
+        number: the attempt's, of those allowed: later deliveries of the message to this worker
+            are no attempts of their own.
+        state: changed by `asynctasq.core.worker.in_flight.InFlight` alone.
+        buffered_at: when it began to wait for a slot, by the event loop's clock.
+        has_slot: it occupies a slot, or did until it ended.
+        settlement: its outcome, from FINISHED until the broker's answer.
+        unsure: its outcome was sent, and the answer is unknown.
+        task: runs it; set by the task's first step.
+        prepared_at: when its arguments began to be prepared, by `time.perf_counter`.
+        user_code_started: whether the user's code has started.
+        started_at: when that was, by the same clock: later, if it waited for a process.
+        cancel_reason: why the worker cancelled it, if it did.
+        call: the message, once it was read here.
+        seen: what a child process found in the message, if it was read there.
+        error: what its task raised; kept for a trace, until that has it.
+    """
+
+    delivery: Delivery
+    worker_id: str
+    state: State = State.BUFFERED
+    buffered_at: float = 0.0
+    has_slot: bool = False
+    settlement: Settlement | None = None
+    unsure: bool = False
+    task: asyncio.Task[None] | None = None
+    prepared_at: float = 0.0
+    user_code_started: bool = False
+    started_at: float = 0.0
+    cancel_reason: CancelReason | None = None
+    call: "Call | None" = None
+    seen: "Seen | None" = None
+    error: BaseException | None = None
+    number: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.number = self.delivery.attempt
+
+    @property
+    def duration(self) -> float:
+        """Seconds since the user's code started; 0 if it has not."""
+        return time.perf_counter() - self.started_at if self.user_code_started else 0.0
+
+    @property
+    def ends_message(self) -> bool:
+        """Whether its outcome removes the message, or buries it."""
+        return self.settlement is not None and self.settlement.outcome in _ENDS
+
+    def begin(self) -> None:
+        """Note that the user's code starts."""
+        self.user_code_started = True
+        self.started_at = time.perf_counter()
+
+    def cancel(self, reason: CancelReason) -> None:
+        """Cancel its task; one that has not taken its first step finds `cancel_reason` when it does."""
+        self.cancel_reason = reason
+        if self.task is not None:
+            self.task.cancel()
+
+    @property
+    def name(self) -> str:
+        """The task's name, for people."""
+        if self.call is not None:
+            return self.call.envelope.task
+        return UNREADABLE if self.seen is None else self.seen.name
+
+    @property
+    def correlation_id(self) -> str | None:
+        """What joins the call to the request or task that dispatched it."""
+        if self.call is not None:
+            return self.call.envelope.correlation_id
+        return None if self.seen is None else self.seen.correlation_id
+
+    def context(self) -> TaskContext:
+        """What the running task may know."""
+        assert self.call is not None
+        envelope = self.call.envelope
+        return TaskContext(
+            id=self.delivery.id,
+            name=self.call.definition.name,
+            attempt=self.number,
+            max_attempts=self.call.max_attempts,
+            queue=self.delivery.queue,
+            worker_id=self.worker_id,
+            enqueued_at=envelope.enqueued_at,
+            correlation_id=self.correlation_id,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A message that was understood.
+
+    Attributes:
+        max_attempts: deliveries before it is dead.
+        runnable: the task with its arguments; None until they were found to fit.
+        timeout: seconds the attempt may take.
+    """
+
+    envelope: Envelope
+    definition: TaskDefinition
+    max_attempts: int
+    timeout: float | None
+    runnable: Runnable | None = None

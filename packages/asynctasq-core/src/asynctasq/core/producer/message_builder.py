@@ -1,0 +1,104 @@
+"""From a call to the message that is stored, and into a transaction of the caller's."""
+
+import time
+from collections.abc import Sequence
+
+from asynctasq.config import Config
+from asynctasq.core.execution.tracing import Headers, current_tracing
+from asynctasq.core.producer.message_id import new_message_id
+from asynctasq.drivers.abilities import TransactionalEnqueue
+from asynctasq.drivers.base_driver import BaseDriver, Message
+from asynctasq.errors import BrokerRejected
+from asynctasq.events.records import TaskEnqueued
+from asynctasq.serialization.envelope import Envelope, EnvelopeCodec
+from asynctasq.tasks.call import TaskCall, TaskHandle
+from asynctasq.tasks.context import current_context, running_task
+
+_NO_HEADERS: Headers = {}
+
+
+class MessageBuilder:
+    """Makes messages for a driver, which need not be connected."""
+
+    def __init__(self, driver: BaseDriver, codec: EnvelopeCodec, config: Config) -> None:
+        self.driver = driver
+        self._codec = codec
+        self._config = config
+
+    def build(self, call: TaskCall[object], headers: Headers = _NO_HEADERS) -> Message:
+        """The message for a call, with which `headers` travel.
+
+        Raises `SerializationError` for an argument that cannot travel, `BrokerRejected` when the
+        message is over the broker's limit.
+        """
+        options = call.options
+        envelope = Envelope(
+            task=call.definition.name,
+            args=call.args,
+            kwargs=call.kwargs,
+            max_attempts=options.max_attempts,
+            retry_delay=options.retry_delay,
+            timeout=options.timeout,
+            enqueued_at=time.time(),
+            correlation_id=_correlation(call),
+            headers=headers,
+        )
+        body = self._codec.encode(envelope)
+        if len(body) > self.driver.limits.max_body:
+            raise BrokerRejected(
+                f"{envelope.task}: a message of {len(body)} bytes is over the broker's limit of "
+                f"{self.driver.limits.max_body}; store the data elsewhere and send its address"
+            )
+        queue = options.queue or call.definition.options.queue or self._config.default_queue
+        return Message(new_message_id(), queue, body, options.delay)
+
+    def store_sync(self, call: TaskCall[object], connection: object) -> Message:
+        """Store a call over a connection of synchronous code; returns what was stored."""
+        tracing = current_tracing()
+        if tracing is None:
+            message = self.build(call)
+            self.transactional.enqueue_on_sync(connection, [message])
+            return message
+        with tracing.sending([call]) as sending:
+            message = self.build(call, sending.headers)
+            sending.built([message])
+            self.transactional.enqueue_on_sync(connection, [message])
+        return message
+
+    @property
+    def transactional(self) -> TransactionalEnqueue:
+        """The driver, if it can store messages in a caller's transaction; else `BrokerRejected`."""
+        if not isinstance(self.driver, TransactionalEnqueue):
+            raise BrokerRejected(
+                f"the {self._config.driver} driver has no part in your transaction:"
+                " leave connection= away and dispatch after your commit"
+            )
+        return self.driver
+
+
+def handles(calls: Sequence[TaskCall[object]], messages: Sequence[Message]) -> list[TaskHandle]:
+    """What callers get for their messages."""
+    return [
+        TaskHandle(message.id, call.definition.name, message.queue)
+        for message, call in zip(messages, calls, strict=True)
+    ]
+
+
+def enqueued(call: TaskCall[object], message: Message) -> TaskEnqueued:
+    """The event for a call that was stored."""
+    return TaskEnqueued(
+        time=time.time(),
+        task_id=message.id,
+        name=call.definition.name,
+        queue=message.queue,
+        correlation_id=_correlation(call),
+        delay=message.delay,
+    )
+
+
+def _correlation(call: TaskCall[object]) -> str | None:
+    """What the caller chose, else what the running task has, else its id."""
+    if call.options.correlation_id or running_task.get(None) is None:
+        return call.options.correlation_id
+    context = current_context()
+    return context.correlation_id or context.id

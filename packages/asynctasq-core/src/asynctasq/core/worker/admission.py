@@ -1,0 +1,111 @@
+"""Admits deliveries: starts them, buffers them, releases them, or merges them with a record."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from asynctasq.core.execution.attempt import Attempt, State
+from asynctasq.core.execution.executor import Executor
+from asynctasq.core.execution.outcomes import Outcomes
+from asynctasq.core.worker.in_flight import InFlight
+from asynctasq.core.worker.prefetch import Prefetch
+from asynctasq.core.worker.suspects import Suspects
+from asynctasq.drivers.base_driver import Delivery
+
+#: Seconds for which a worker waits for more free slots, where fetching a few costs as much.
+LINGER = 0.03
+
+
+class Admission:
+    """Decides how many messages to fetch, and what happens to each.
+
+    Args:
+        slots: attempts that run at once.
+        full_fetch: see `asynctasq.drivers.Limits.full_fetch`.
+        outcomes: emits the leases that were lost.
+    """
+
+    def __init__(
+        self,
+        in_flight: InFlight,
+        prefetch: Prefetch,
+        executor: Executor,
+        suspects: Suspects,
+        outcomes: Outcomes,
+        *,
+        slots: int,
+        full_fetch: int,
+    ) -> None:
+        self._in_flight = in_flight
+        self._prefetch = prefetch
+        self._executor = executor
+        self._suspects = suspects
+        self._outcomes = outcomes
+        self._full_fetch = min(full_fetch, slots)
+
+    async def capacity(self) -> int:
+        """How many messages to fetch now; waits until it is one. 0 when no more may start."""
+        in_flight = self._in_flight
+        while (room := await self._room()) and not in_flight.is_stopping():
+            if in_flight.over_limit:  # but some may be ready for when it is not
+                room = min(room, self._prefetch.wanted())
+            if room:
+                return room
+            await in_flight.changes.wait()
+        return 0
+
+    def take(self, deliveries: Sequence[Delivery], limit: int) -> None:
+        """Admit what a fetch of `limit` messages returned."""
+        suspects = self._suspects
+        found = suspects.count(deliveries)
+        if not found:
+            self._prefetch.fetched(deliveries, limit)
+        elif found < len(deliveries):  # suspects alone show nothing of what waits for a slot
+            ordinary = [one for one in deliveries if not suspects.is_suspect(one)]
+            self._prefetch.fetched(ordinary, limit - found)
+        admitted = [new for one in deliveries if (new := self._in_flight.admit(one)) is not None]
+        if found:
+            suspects.take([one for one in admitted if suspects.is_suspect(one.delivery)])
+        self._executor.start_buffered()
+        waiting = [one for one in admitted if one.state is State.BUFFERED]
+        if waiting:
+            self._buffer(waiting)
+
+    def leases_lost(self, deliveries: Sequence[Delivery]) -> None:
+        """Stop what lost its lease."""
+        for delivery in deliveries:
+            if self._in_flight.lose(delivery):
+                self._outcomes.lease_lost(delivery)
+
+    def _buffer(self, waiting: Sequence[Attempt]) -> None:
+        if self._in_flight.is_stopping():  # as when the fetch was under way
+            self._in_flight.release(waiting)
+            return
+        for attempt in waiting:
+            self._prefetch.wait(attempt)
+        self._in_flight.release(
+            [one for one in waiting if not self._prefetch.may_wait(one.delivery)]
+        )
+
+    async def _room(self) -> int:
+        """How many may be taken now; waits until it is one. 0 when the budget is spent.
+
+        When fewer than a full fetch may be, running attempts have `LINGER` to end.
+        """
+        in_flight, full = self._in_flight, self._full_fetch
+        while (free := self._free()) <= 0 and (in_flight.unended or in_flight.budget is None):
+            await in_flight.changes.wait()
+        if 0 < free < full:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER):
+                    while in_flight.running and self._free() < full:
+                        await in_flight.changes.wait()
+            free = max(free, self._free())
+        return max(free, 0)
+
+    def _free(self) -> int:
+        in_flight = self._in_flight
+        free = max(0, in_flight.free - self._suspects.reserved) + self._prefetch.wanted()
+        return (
+            free if in_flight.budget is None else min(free, in_flight.budget - in_flight.buffered)
+        )

@@ -1,0 +1,94 @@
+"""Says that the worker lives: to the broker's registry, where it has one, and as events."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from asynctasq.drivers.abilities import WorkerInfo, Workers
+from asynctasq.drivers.base_driver import BaseDriver
+from asynctasq.errors import BrokerError
+from asynctasq.events.records import WorkerEvent, WorkerHeartbeat, WorkerOffline, WorkerOnline
+from asynctasq.events.stream import EventStream
+from asynctasq.utils.cancellation import was_cancelled
+
+logger = logging.getLogger("asynctasq.worker")
+
+#: Heartbeats that may be missed before a worker is forgotten.
+PATIENCE = 3
+#: Seconds that signing off may take: the registry forgets by itself, only later.
+SIGN_OFF_LIMIT = 1.0
+
+
+class Heartbeat:
+    """Beats every `interval` seconds between `start` and `stop`."""
+
+    def __init__(
+        self,
+        driver: BaseDriver,
+        events: EventStream,
+        *,
+        interval: float,
+        info: Callable[[], WorkerInfo],
+    ) -> None:
+        self._registry = driver if isinstance(driver, Workers) else None
+        self._events = events
+        self._interval = interval
+        self._info = info
+        self._task: asyncio.Task[None] | None = None
+        self._reported: set[type[BaseException]] = set()
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Say that the worker is there, and begin to beat."""
+        await self._register()
+        self._emit(WorkerOnline)
+        self._task = asyncio.create_task(self._run(), name="asynctasq-heartbeat")
+
+    async def stop(self) -> None:
+        """Say that the worker is gone."""
+        self._stopping = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=SIGN_OFF_LIMIT)
+        self._emit(WorkerOffline)
+        if self._registry is not None:
+            await self._sign_off(self._registry)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await asyncio.sleep(self._interval)
+                await self._register()
+                self._emit(WorkerHeartbeat)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - neither a driver's bug nor a task that cancels all tasks makes a living worker look dead
+                if self._stopping:
+                    return
+                if not was_cancelled(error):
+                    self._report(error)
+
+    async def _register(self) -> None:
+        if self._registry is None:
+            return
+        try:
+            await self._registry.heartbeat(self._info(), ttl=PATIENCE * self._interval)
+        except BrokerError as error:  # tasks are what matters; the fetcher reports an outage
+            logger.debug("no heartbeat: %s", error)
+
+    async def _sign_off(self, registry: Workers) -> None:
+        try:
+            async with asyncio.timeout(SIGN_OFF_LIMIT):
+                await registry.forget(self._info().id)
+        except (BrokerError, TimeoutError) as error:  # it forgets by itself, only later
+            logger.debug("not signed off: %s", error)
+        except Exception as error:  # noqa: BLE001 - a driver's bug must not keep the worker from ending in order
+            self._report(error)
+
+    def _report(self, error: BaseException) -> None:
+        """Log an error that a driver should not raise; each kind once."""
+        if type(error) not in self._reported:
+            self._reported.add(type(error))
+            logger.error("the heartbeat failed, and goes on", exc_info=error)
+
+    def _emit(self, record: type[WorkerEvent]) -> None:
+        self._events.emit(lambda: record(time=time.time(), info=self._info()))

@@ -1,0 +1,271 @@
+"""Settles finished attempts in batches and retries until the broker answers.
+
+One call is under way at a time; what finishes meanwhile makes the next batch. A batch that fails is
+split by queue, and each queue that goes on failing waits by itself, so that one which cannot take
+its outcomes holds up no other. What is refused is sent again, for as long as a refusal may last.
+"""
+
+import asyncio
+import contextvars
+import logging
+import random
+import time
+from collections.abc import Sequence
+
+from asynctasq.core.execution.attempt import CANCEL_PATIENCE, Attempt, State
+from asynctasq.core.execution.outcomes import Outcomes
+from asynctasq.core.worker.broker_health import BrokerHealth
+from asynctasq.core.worker.held_back import HeldBack
+from asynctasq.core.worker.in_flight import InFlight
+from asynctasq.drivers.base_driver import BaseDriver, Delivery
+from asynctasq.errors import BrokerError, BrokerRejected
+from asynctasq.utils.cancellation import was_cancelled
+
+logger = logging.getLogger("asynctasq.worker")
+
+BATCH = 1000
+#: Seconds in which a fetch fails, too, when the broker is away or refuses the worker.
+NOTICE = 0.5
+#: Seconds in which a message that became due has arrived in its queue, on any broker.
+GRACE = 2.0
+
+
+class Settler:
+    """Sends what is FINISHED, until it is answered or dropped.
+
+    Args:
+        outcomes: emits each answered batch, and the leases that were lost.
+        health: records whether the broker takes outcomes.
+        refusal_limit: seconds for which a refused outcome is sent again.
+    """
+
+    def __init__(
+        self,
+        driver: BaseDriver,
+        in_flight: InFlight,
+        outcomes: Outcomes,
+        health: BrokerHealth,
+        *,
+        refusal_limit: float,
+    ) -> None:
+        self._driver = driver
+        self._in_flight = in_flight
+        self._outcomes = outcomes
+        self._vitals = health
+        self._held_back = HeldBack(refusal_limit)
+        self._runner: asyncio.Task[None] | None = None
+        self._pause: asyncio.Event | None = None
+        self._closed = False
+        self._failing_since: float | None = None
+        self._has_warned = False
+        self._latest_due = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
+        in_flight.on_finished = self._wake
+
+    @property
+    def awaits_retry(self) -> bool:
+        """Whether a message that was settled with a delay is not due yet, or is due just now."""
+        return time.monotonic() < self._latest_due + GRACE
+
+    async def flush(self) -> None:
+        """Settle all that is FINISHED, for as long as it takes."""
+        while self._runner is not None:
+            if self._runner.done():  # cancelled before its first step
+                self._start()
+            await asyncio.wait([self._runner])
+
+    async def close(self, timeout: float) -> bool:
+        """Settle all that is FINISHED, for `timeout` seconds; False if some of it is lost."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self.flush()
+        except TimeoutError:
+            return False
+        finally:
+            self._closed = True
+            if self._runner is not None:
+                self._runner.cancel()
+                await asyncio.wait(
+                    [self._runner], timeout=CANCEL_PATIENCE
+                )  # a driver may ignore it
+        return True
+
+    def _wake(self) -> None:
+        if self._runner is None or self._runner.done():
+            self._start()
+        elif self._pause is not None:
+            self._pause.set()
+
+    def _start(self) -> None:
+        if not self._closed:
+            # in the worker's context, not in that of the attempt that ended; and not by the loop's
+            # task factory: one that starts tasks eagerly would end this before it is known here
+            self._runner = asyncio.Task(self._run(), loop=self._loop, context=self._context.copy())
+
+    async def _run(self) -> None:
+        try:
+            while self._in_flight.has_finished:
+                batch = self._in_flight.send(BATCH, self._what_is_held_back())
+                if batch:
+                    await self._send(batch)
+                else:
+                    await self._wait(self._held_back.next_due)
+            self._what_is_held_back()
+        finally:
+            # asyncio.run cancels every task at its end, this one too, and those who clean up then
+            # still wait for what is left
+            self._runner = None
+            if self._in_flight.has_finished:
+                self._start()
+
+    def _what_is_held_back(self) -> HeldBack | None:
+        if self._held_back:
+            self._held_back.keep_only(self._in_flight.finished)
+        if self._held_back:
+            return self._held_back
+        self._recovered()
+        return None
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait for so long, or until there is another outcome."""
+        self._pause = asyncio.Event()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._pause.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._pause = None
+
+    async def _send(self, batch: Sequence[Attempt]) -> None:
+        try:
+            await self._settle(batch)
+        finally:  # what has no answer is sent again
+            self._in_flight.unanswered([one for one in batch if one.state is State.SENT])
+
+    async def _settle(self, batch: Sequence[Attempt]) -> None:
+        error = await self._call(batch)
+        if error is None:
+            return
+        parts = _by_queue(batch)
+        if len(parts) > 1:
+            for part in parts:
+                await self._settle(part)
+        elif isinstance(error, BrokerRejected):
+            await self._settle_refused(batch, error)
+        else:
+            self._fail(batch, error)
+
+    async def _settle_refused(self, batch: Sequence[Attempt], error: BaseException) -> None:
+        """Find out which outcomes are refused, so that the others are settled.
+
+        A broker that refuses two single ones refuses its client: there is no need to ask for each.
+        """
+        samples = random.sample(batch, min(2, len(batch)))
+        refused = [one for one in samples if len(batch) == 1 or await self._call([one]) is not None]
+        left = [one for one in batch if one not in samples]
+        if len(refused) == len(samples):
+            self._refuse([*refused, *left], error)
+            return
+        self._refuse(refused, error)
+        await self._settle_halves(left)
+
+    async def _settle_halves(self, batch: Sequence[Attempt]) -> None:
+        error = await self._call(batch) if batch else None
+        if error is None:
+            return
+        if len(batch) == 1:
+            self._refuse(batch, error)
+            return
+        half = len(batch) // 2
+        await self._settle_halves(batch[:half])
+        await self._settle_halves(batch[half:])
+
+    async def _call(self, batch: Sequence[Attempt]) -> BaseException | None:
+        """Settle a batch with one call; the error, if it failed."""
+        settlements = [one.settlement for one in batch if one.settlement is not None]
+        started = time.perf_counter()
+        try:
+            lost = await self._driver.settle(settlements)
+        except (Exception, asyncio.CancelledError) as error:  # an outcome outlives a driver's bug
+            if was_cancelled(error):
+                raise
+            return error
+        self._outcomes.settled(len(settlements), time.perf_counter() - started)
+        self._answered(batch, lost)
+        return None
+
+    def _answered(self, batch: Sequence[Attempt], lost: Sequence[Delivery]) -> None:
+        if self._held_back:
+            self._held_back.answered(batch)
+            if not self._held_back:
+                self._recovered()
+        latest = max(one.settlement.delay for one in batch if one.settlement is not None)
+        if latest:
+            self._latest_due = max(self._latest_due, time.monotonic() + latest)
+        for attempt, delivery in self._in_flight.answered(batch, lost):
+            self._report_late(attempt, delivery)
+
+    def _recovered(self) -> None:
+        """Note that nothing is held back any more."""
+        if self._failing_since is None:
+            return
+        self._failing_since = None
+        self._vitals.answered("settler")
+        if self._has_warned:
+            self._has_warned = False
+            logger.info("the broker takes outcomes again")
+
+    def _fail(self, batch: Sequence[Attempt], error: BaseException) -> None:
+        self._held_back.fail(batch)
+        self._mark_failing()
+        if not isinstance(error, BrokerError):
+            logger.error("settling failed; trying again", exc_info=error)
+        else:
+            queue = batch[0].delivery.queue
+            self._warn("outcomes of queue %s wait for the broker: %s", queue, error)
+
+    def _refuse(self, batch: Sequence[Attempt], error: BaseException) -> None:
+        self._mark_failing()
+        self._warn("the broker refuses outcomes; trying again: %s", error)
+        for attempt in batch:
+            if not self._held_back.refuse(attempt):
+                logger.error(
+                    "the outcome of %s (queue %s) was refused for too long; it will run again: %s",
+                    attempt.delivery.id, attempt.delivery.queue, error,
+                )  # fmt: skip
+                self._in_flight.drop(attempt)
+
+    def _mark_failing(self) -> None:
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
+        self._vitals.failed("settler")
+
+    def _warn(self, text: str, *values: object) -> None:
+        """Log once that outcomes fail, when they do for a while and fetches do not."""
+        since = self._failing_since
+        lasts = since is not None and time.monotonic() - since > NOTICE
+        if lasts and not self._has_warned and not self._vitals.fetches_in_vain:
+            self._has_warned = True
+            logger.warning(text, *values)
+
+    def _report_late(self, attempt: Attempt, delivery: Delivery) -> None:
+        if attempt.unsure:  # the call before, whose answer is missing, may have stored it
+            logger.info(
+                "the outcome of %s (queue %s) was stored before, or its lease was lost",
+                delivery.id, delivery.queue,
+            )  # fmt: skip
+            return
+        self._outcomes.lease_lost(delivery)
+        logger.warning(
+            "lease lost before the outcome of %s (queue %s) was stored; outcome discarded",
+            delivery.id, delivery.queue,
+        )  # fmt: skip
+
+
+def _by_queue(batch: Sequence[Attempt]) -> list[list[Attempt]]:
+    parts: dict[str, list[Attempt]] = {}
+    for attempt in batch:
+        parts.setdefault(attempt.delivery.queue, []).append(attempt)
+    return list(parts.values())

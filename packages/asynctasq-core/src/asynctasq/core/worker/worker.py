@@ -1,0 +1,216 @@
+"""The worker: takes messages from a driver, runs their tasks and settles them.
+
+::
+
+    fetcher ──dequeue──▶ slots ──▶ executor ──outcome──▶ settler ──settle──▶ broker
+                           ▲                                │
+                           └───────── slot freed ───────────┘
+    lease_keeper: every lease/3, extend everything held; cancel what was lost
+"""
+
+import asyncio
+import os
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from asynctasq.config import Config
+from asynctasq.core.worker.broker_health import BrokerHealth
+from asynctasq.core.worker.engine import Engine
+from asynctasq.core.worker.plan import Plan
+from asynctasq.core.worker.shutdown import Shutdown
+from asynctasq.drivers.abilities import Inspector, QueueStats, WorkerInfo
+from asynctasq.drivers.base_driver import BaseDriver
+from asynctasq.errors import ConfigError, TaskError
+from asynctasq.events.stream import EventEmitter
+from asynctasq.serialization.serializer import BaseSerializer
+from asynctasq.tasks.options import check_count, check_number, check_queue
+from asynctasq.tasks.registry import TaskRegistry, registry
+from asynctasq.utils.cancellation import to_its_end
+from asynctasq.utils.loop import survives_exits_of_tasks
+
+#: Seconds that the driver has to disconnect once the worker's task was cancelled.
+DISCONNECT_LIMIT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """How a running worker is.
+
+    Attributes:
+        broker_silence: seconds since it has been asking its broker in vain; 0 if it answers.
+    """
+
+    info: WorkerInfo
+    broker_silence: float
+
+
+class Worker:
+    """Runs tasks until it is stopped.
+
+    Args:
+        queue_driver: where messages are; connected and disconnected by the worker, too.
+        queues: first listed, first served; every queue is asked before the first is asked again.
+        concurrency: tasks at once.
+        max_tasks: end after exactly so many tasks; None to run until stopped.
+        serializer: reads messages; what `asynctasq.init` was given, or MessagePack.
+        worker_id: made of host and process id if None.
+        heartbeat_interval: seconds between heartbeats, to the broker's registry and as events.
+        process_pool_size: processes for tasks with ``process=True``; as configured if None.
+        process_pool_max_tasks_per_child: a process is replaced after so many tasks.
+        process_pool_initializer: called in each process when it starts, as to set up its logs; has
+            to travel by pickle.
+        shutdown_timeout: seconds that running tasks have to finish when the worker is stopped;
+            then they are cancelled and given back.
+        lease: seconds after which others take over what a dead worker held. A living worker
+            extends its leases, so this limits no task's length.
+        refusal_limit: seconds for which a worker that was served before goes on trying a broker
+            that refuses it, as while a password is changed.
+        burst: end when the queues are empty and nothing is delayed or running.
+        handle_signals: stop on SIGTERM and SIGINT, if started on the main thread.
+        config: defaults for tasks; what `asynctasq.init` was given, or the environment's.
+        emitters: who is told what happens; see `asynctasq.events`.
+        registry: the tasks it knows.
+
+    Raises:
+        ConfigError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        queue_driver: BaseDriver,
+        queues: Sequence[str] = ("default",),
+        concurrency: int = 10,
+        max_tasks: int | None = None,
+        serializer: BaseSerializer | None = None,
+        worker_id: str | None = None,
+        heartbeat_interval: float = 60.0,
+        process_pool_size: int | None = None,
+        process_pool_max_tasks_per_child: int | None = None,
+        *,
+        process_pool_initializer: Callable[[], None] | None = None,
+        shutdown_timeout: float = 25.0,
+        lease: float = 30.0,
+        refusal_limit: float = 300.0,
+        burst: bool = False,
+        handle_signals: bool = True,
+        config: Config | None = None,
+        emitters: Sequence[EventEmitter] = (),
+        registry: TaskRegistry = registry,
+    ) -> None:
+        check_count("max_tasks", max_tasks)
+        check_count("concurrency", concurrency)
+        check_number("heartbeat_interval", heartbeat_interval, above=0)
+        check_count("process_pool_size", process_pool_size)
+        check_count("process_pool_max_tasks_per_child", process_pool_max_tasks_per_child)
+        check_number("shutdown_timeout", shutdown_timeout, at_least=0)
+        check_number("lease", lease, at_least=1)
+        check_number("refusal_limit", refusal_limit, at_least=0)
+        self._driver = queue_driver
+        self._handle_signals = handle_signals
+        self._run: _Run | None = None
+        self.id = worker_id or _make_id()
+        self._plan = Plan(
+            worker_id=self.id,
+            queues=_checked_queues(queues),
+            concurrency=concurrency,
+            max_tasks=max_tasks,
+            serializer=serializer,
+            heartbeat_interval=heartbeat_interval,
+            process_pool_size=process_pool_size,
+            process_pool_max_tasks_per_child=process_pool_max_tasks_per_child,
+            process_pool_initializer=process_pool_initializer,
+            shutdown_timeout=shutdown_timeout,
+            lease=lease,
+            refusal_limit=refusal_limit,
+            burst=burst,
+            config=config,
+            emitters=emitters,
+            registry=registry,
+        )
+
+    async def start(self) -> None:
+        """Run until stopped, by a signal or `stop`, or until there is no more to do.
+
+        Raises:
+            BrokerUnavailable, BrokerRejected: the broker cannot be used at the start; once it
+                runs, a worker waits for its broker however long it is away.
+            WorkerRefused: the broker has refused the running worker for `refusal_limit` seconds.
+            TaskError: the worker runs already.
+        """
+        if self._run is not None:
+            raise TaskError("this worker runs already")
+        self._run = run = _Run()
+        try:
+            await self._driver.connect()
+            # the signals are ours until the last outcome is settled
+            signals = run.shutdown.on_signals() if self._handle_signals else nullcontext()
+            with survives_exits_of_tasks(), signals:
+                await to_its_end(self._run_engine(run))
+        finally:
+            try:
+                await to_its_end(self._driver.disconnect(), grace=DISCONNECT_LIMIT)
+            finally:
+                self._run = None
+                run.ended.set()
+
+    async def _run_engine(self, run: "_Run") -> None:
+        async with Engine(self._driver, self._plan, run.health) as engine:
+            run.engine = engine
+            try:
+                await engine.run(run.shutdown)
+            finally:
+                run.engine = None
+
+    def status(self) -> WorkerStatus | None:
+        """How it is just now, from any thread; None unless it runs."""
+        run = self._run
+        if run is None or run.engine is None:
+            return None
+        return WorkerStatus(run.engine.info(), run.health.silence)
+
+    async def backlog(self) -> Sequence[QueueStats]:
+        """Counts of its queues; empty while it does not run, or where the broker cannot tell.
+
+        To be called on the event loop the worker runs on. Raises `BrokerUnavailable`.
+        """
+        if self.status() is None or not isinstance(self._driver, Inspector):
+            return ()
+        return await self._driver.counts(self._plan.queues)
+
+    async def stop(self) -> None:
+        """Stop in order, as SIGTERM does, and wait for the end; does nothing if not running.
+
+        Called again while it stops, it cuts the wait for running tasks short. To be called on
+        the event loop the worker runs on.
+        """
+        run = self._run
+        if run is not None:
+            run.shutdown.request("stop()")
+            await run.ended.wait()
+
+
+class _Run:
+    """One run: how it is asked to end, how it is, and that it has ended."""
+
+    def __init__(self) -> None:
+        self.shutdown = Shutdown()
+        self.health = BrokerHealth()
+        self.engine: Engine | None = None
+        self.ended = asyncio.Event()
+
+
+def _checked_queues(queues: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(queues, str):
+        raise ConfigError("queues must be a list of names, not one string")
+    for queue in queues:
+        check_queue(queue)
+    if not queues:
+        raise ConfigError("a worker needs at least one queue")
+    return tuple(dict.fromkeys(queues))
+
+
+def _make_id() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
