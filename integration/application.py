@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from asynctasq import BaseDriver, Config, DriverFactory
-from asynctasq.drivers import Delivery, Message, QueueStats, State, StoredMessage
+from asynctasq import Config, DriverFactory
+from asynctasq.drivers import BaseDriver, Delivery, Message, QueueStats, State, StoredMessage
 from asynctasq.serialization import Envelope, EnvelopeCodec, MsgpackSerializer
 
 TASKS = """

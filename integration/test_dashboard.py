@@ -26,10 +26,10 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from asynctasq import Config, DriverFactory, Message, MsgpackSerializer, Outcome, Settlement
-from asynctasq.core.producer.client import codec_of
+from asynctasq import Config, DriverFactory, MsgpackSerializer
+from asynctasq.drivers import Message, Outcome, Settlement
 from asynctasq.drivers.sqlite.driver import SQLiteDriver
-from asynctasq.serialization.envelope import Envelope
+from asynctasq.serialization.envelope import Envelope, codec_of
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class Broker:
     def store(self, *ids: str, queue: str) -> None:
         """Store calls of a task whose name and argument try to be more than text."""
         envelope = Envelope(task=EVIL, args=("<i>\x07",), kwargs={})
-        body = codec_of(self._config, MsgpackSerializer()).encode(envelope)
+        body = codec_of(MsgpackSerializer(), self._config.signing_keys).encode(envelope)
         self.do(lambda driver: driver.enqueue([Message(one, queue, body) for one in ids]))
 
     def bury(self, *ids: str, queue: str) -> None:

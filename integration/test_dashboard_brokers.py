@@ -11,7 +11,8 @@ pytest.importorskip("httpx", reason="needs httpx")
 
 import httpx
 
-from asynctasq import BaseDriver, Config, DriverFactory, Message, Outcome, Settlement
+from asynctasq import Config, DriverFactory
+from asynctasq.drivers import BaseDriver, Message, Outcome, Settlement
 from asynctasq_cli.web import create_app
 from asynctasq_cli.web.snapshot import take_snapshot
 

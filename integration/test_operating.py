@@ -12,10 +12,21 @@ from typing import Any
 
 import pytest
 
-from asynctasq import BaseDriver, Config, Delivery, DriverFactory, Message, Outcome, Settlement
-from asynctasq.core.producer.client import client, codec_of
-from asynctasq.drivers import Control, State, WorkerInfo, Workers
+from asynctasq import Config, DriverFactory
+from asynctasq.core.producer.client import client
+from asynctasq.drivers import (
+    BaseDriver,
+    Control,
+    Delivery,
+    Message,
+    Outcome,
+    Settlement,
+    State,
+    WorkerInfo,
+    Workers,
+)
 from asynctasq.serialization import Envelope, MsgpackSerializer
+from asynctasq.serialization.envelope import codec_of
 from asynctasq_cli.main import run
 from integration.application import until
 from integration.redis_server import RedisServer
@@ -104,7 +115,7 @@ class Night:
 
     def _message(self, message_id: str, task: str = "shop:send", delay: float = 0.0) -> Message:
         envelope = Envelope(task, (), {"to": "a@example.com"})
-        body = codec_of(self.config, MsgpackSerializer()).encode(envelope)
+        body = codec_of(MsgpackSerializer(), self.config.signing_keys).encode(envelope)
         return Message(message_id, QUEUE, body, delay)
 
 

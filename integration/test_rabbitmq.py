@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asynctasq import BaseDriver, Message
-from asynctasq.drivers import Delivery, Outcome, Settlement
+from asynctasq.drivers import BaseDriver, Delivery, Message, Outcome, Settlement
 from asynctasq.errors import BrokerUnavailable
 from asynctasq_rabbitmq.names import Names
 from integration.application import Application, until

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from asynctasq import BaseDriver, BrokerError, Config, ConfigError, DriverFactory
+from asynctasq import BrokerError, Config, ConfigError, DriverFactory
+from asynctasq.drivers import BaseDriver
 from integration.application import Application
 from integration.redis_server import MakeRedis, RedisServer
 

@@ -7,7 +7,6 @@ from typing import assert_type
 
 from asynctasq import (
     AsyncTask,
-    BaseDriver,
     FunctionTask,
     SyncTask,
     TaskCall,
@@ -16,6 +15,7 @@ from asynctasq import (
     dispatch_many,
     task,
 )
+from asynctasq.drivers import BaseDriver
 from asynctasq.events import Event, TaskDied
 
 

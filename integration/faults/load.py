@@ -5,8 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 
-from asynctasq import BaseDriver
-from asynctasq.drivers import Message
+from asynctasq.drivers import BaseDriver, Message
 from asynctasq.serialization import Envelope, EnvelopeCodec, MsgpackSerializer
 from integration.application import PATIENCE, Application, until
 from integration.faults.report import Row

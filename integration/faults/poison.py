@@ -3,8 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from asynctasq import BaseDriver
-from asynctasq.drivers import Message
+from asynctasq.drivers import BaseDriver, Message
 from integration.application import Application, until
 from integration.faults.load import body, enqueue
 

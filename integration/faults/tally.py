@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from asynctasq import BaseDriver
-from asynctasq.drivers import Limits
+from asynctasq.drivers import BaseDriver, Limits
 from integration.application import Application
 from integration.faults.report import Row
 from integration.faults.vitals import complaints

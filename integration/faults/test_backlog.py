@@ -4,8 +4,7 @@ import time
 
 import pytest
 
-from asynctasq import BaseDriver
-from asynctasq.drivers import Inspector, Message, State
+from asynctasq.drivers import BaseDriver, Inspector, Message, State
 from integration.application import Application, until
 from integration.faults.load import LOUD, Report, body, enqueue
 from integration.faults.report import Row

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from asynctasq import BaseDriver
-from asynctasq.drivers import Message
+from asynctasq.drivers import BaseDriver, Message
 from asynctasq.errors import BrokerUnavailable
 from integration.application import Application, until
 from integration.faults.conftest import MakeLoad

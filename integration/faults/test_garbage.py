@@ -3,8 +3,7 @@
 import signal
 from collections.abc import Sequence
 
-from asynctasq import BaseDriver
-from asynctasq.drivers import Delivery, Outcome, Settlement, State
+from asynctasq.drivers import BaseDriver, Delivery, Outcome, Settlement, State
 from asynctasq.serialization import Envelope, EnvelopeCodec, MsgpackSerializer
 from asynctasq.serialization.signing import Signer
 from integration.application import Application, until

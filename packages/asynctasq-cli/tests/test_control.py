@@ -7,15 +7,18 @@ from typing import Any
 import anyio
 import pytest
 
-from asynctasq import (
+from asynctasq import DriverFactory
+from asynctasq.drivers import (
     BaseDriver,
+    Control,
     Delivery,
-    DriverFactory,
+    Inspector,
     Message,
     Outcome,
     Settlement,
+    State,
+    StoredMessage,
 )
-from asynctasq.drivers import Control, Inspector, State, StoredMessage
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq_cli.cancel import LOOKS
 from asynctasq_cli.main import run

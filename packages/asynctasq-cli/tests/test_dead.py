@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from asynctasq import Config, DriverFactory, Message, Outcome, Settlement
+from asynctasq import Config, DriverFactory
+from asynctasq.drivers import Message, Outcome, Settlement
 
 
 async def _bury(path: str, bodies: list[bytes], note: str) -> list[str]:

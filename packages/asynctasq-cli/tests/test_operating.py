@@ -12,7 +12,8 @@ from contextlib import suppress
 
 import pytest
 
-from asynctasq import Config, DriverFactory, Message, MsgpackSerializer, Outcome, Settlement
+from asynctasq import Config, DriverFactory, MsgpackSerializer
+from asynctasq.drivers import Message, Outcome, Settlement
 from asynctasq.serialization import Envelope, EnvelopeCodec
 
 REFUSALS: list[tuple[list[str], int, str]] = [

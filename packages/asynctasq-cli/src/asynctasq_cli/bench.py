@@ -13,8 +13,8 @@ from typing import Any
 
 import rich_click as click
 
-from asynctasq import BaseDriver, Config, DriverFactory, TaskCall, Worker, dispatch_many, init, run
-from asynctasq.drivers import Inspector, State
+from asynctasq import Config, DriverFactory, TaskCall, Worker, dispatch_many, init, run
+from asynctasq.drivers import BaseDriver, Inspector, State
 from asynctasq_cli.connection import connected
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_json, print_rows

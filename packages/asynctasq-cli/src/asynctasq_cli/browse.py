@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from asynctasq import BaseDriver, Config
-from asynctasq.drivers import Inspector, State, StoredMessage
+from asynctasq import Config
+from asynctasq.drivers import BaseDriver, Inspector, State, StoredMessage
 from asynctasq_cli.connection import chosen_queues, inspector, with_driver
 
 T = TypeVar("T")

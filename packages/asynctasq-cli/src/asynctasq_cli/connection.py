@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from asynctasq import BaseDriver, Config, DriverFactory, run
-from asynctasq.drivers import Control, Inspector, QueueStats, Workers
+from asynctasq import Config, DriverFactory, run
+from asynctasq.drivers import BaseDriver, Control, Inspector, QueueStats, Workers
 from asynctasq.errors import BrokerRejected, ConfigError
 
 T = TypeVar("T")

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from asynctasq import Config, MsgpackSerializer
-from asynctasq.core.producer.client import codec_of
 from asynctasq.drivers import StoredMessage
 from asynctasq.errors import SerializationError
+from asynctasq.serialization.envelope import codec_of
 from asynctasq_cli.discovery import open_application
 
 #: Bytes of a body that are shown when it cannot be read.
@@ -17,7 +17,7 @@ def call_in(config: Config, message: StoredMessage) -> dict[str, Any]:
     """The task, its arguments and the correlation id; without them, why not, and the bytes."""
     open_application(config.imports)  # arguments may be of the application's types
     try:
-        envelope = codec_of(config, MsgpackSerializer()).decode(message.body)
+        envelope = codec_of(MsgpackSerializer(), config.signing_keys).decode(message.body)
     except SerializationError as error:
         return {"task": None, **_as_bytes(message, str(error))}
     arguments = {"args": list(envelope.args), "kwargs": dict(envelope.kwargs)}
@@ -30,7 +30,7 @@ def task_in(config: Config, message: StoredMessage) -> str | None:
     """The task's name; None when the message cannot be read."""
     open_application(config.imports)
     try:
-        return codec_of(config, MsgpackSerializer()).decode(message.body).task
+        return codec_of(MsgpackSerializer(), config.signing_keys).decode(message.body).task
     except SerializationError:
         return None
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import rich_click as click
 
-from asynctasq import BaseDriver, Config, run
-from asynctasq.drivers import Inspector, State
+from asynctasq import Config, run
+from asynctasq.drivers import BaseDriver, Inspector, State
 from asynctasq.errors import BrokerError
 from asynctasq_cli.connection import connected, registry
 from asynctasq_cli.options import config_options, make_config

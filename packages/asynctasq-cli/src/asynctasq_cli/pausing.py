@@ -8,7 +8,7 @@ from typing import Any
 
 import rich_click as click
 
-from asynctasq import BaseDriver
+from asynctasq.drivers import BaseDriver
 from asynctasq_cli.connection import control, with_driver
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_json, printable

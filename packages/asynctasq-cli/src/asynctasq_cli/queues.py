@@ -8,8 +8,8 @@ from typing import Any
 
 import rich_click as click
 
-from asynctasq import BaseDriver, Config, run
-from asynctasq.drivers import Control, QueueStats
+from asynctasq import Config, run
+from asynctasq.drivers import BaseDriver, Control, QueueStats
 from asynctasq_cli.connection import chosen_queues, inspector, with_driver
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_rows

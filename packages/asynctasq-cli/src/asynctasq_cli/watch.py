@@ -14,7 +14,8 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from asynctasq import BaseDriver, Config
+from asynctasq import Config
+from asynctasq.drivers import BaseDriver
 from asynctasq.errors import BrokerUnavailable
 from asynctasq_cli.connection import connected
 from asynctasq_cli.output import console, printable, table_of

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from asynctasq import Config, Message, Outcome, Settlement
+from asynctasq import Config
+from asynctasq.drivers import Message, Outcome, Settlement
 from asynctasq.drivers.memory import MemoryDriver
 
 OURS = {"X-AsyncTasQ": "1", "Origin": "http://here"}

@@ -5,12 +5,11 @@ import pytest
 pytest.importorskip("starlette", reason="needs the extra web")
 pytest.importorskip("httpx", reason="needs httpx")
 
-from asynctasq import Config, Limits, MsgpackSerializer
-from asynctasq.core.producer.client import codec_of
-from asynctasq.drivers import State
+from asynctasq import Config, MsgpackSerializer
+from asynctasq.drivers import Limits, State
 from asynctasq.drivers.memory import MemoryDriver
 from asynctasq.errors import BrokerUnavailable
-from asynctasq.serialization.envelope import Envelope
+from asynctasq.serialization.envelope import Envelope, codec_of
 from asynctasq_cli.web import create_app
 
 pytestmark = pytest.mark.anyio
@@ -72,11 +71,11 @@ async def test_a_bad_question_gets_one_line(client, config, query: dict[str, str
 
 def body_of(config: Config, *args: object, **kwargs: object) -> bytes:
     envelope = Envelope(task="shop:send", args=args, kwargs=kwargs)
-    return codec_of(config, MsgpackSerializer()).encode(envelope)
+    return codec_of(MsgpackSerializer(), config.signing_keys).encode(envelope)
 
 
 async def test_a_task_is_shown_with_its_call_and_its_error(client, config, broker) -> None:
-    from asynctasq import Message, Outcome, Settlement
+    from asynctasq.drivers import Message, Outcome, Settlement
 
     note = "ValueError: <script>\nTraceback\n  \x1b[31m"
     await broker.enqueue([Message("one", "q", body_of(config, "a\x07", n=float("nan")))])
@@ -98,7 +97,7 @@ async def test_what_cannot_be_read_is_shown_as_bytes(client, config, broker) -> 
 
 
 async def test_long_arguments_are_cut(client, config, broker) -> None:
-    from asynctasq import Message
+    from asynctasq.drivers import Message
 
     await broker.enqueue([Message("one", "q", body_of(config, "x" * 100_000))])
     page = client(create_app(config))

@@ -17,15 +17,6 @@ from asynctasq.config import Config
 from asynctasq.core.driver_factory import DriverFactory
 from asynctasq.core.producer.client import close, dispatch_many, init
 from asynctasq.core.worker import Worker
-from asynctasq.drivers import (
-    BaseDriver,
-    Delivery,
-    DriverSettings,
-    Limits,
-    Message,
-    Outcome,
-    Settlement,
-)
 from asynctasq.errors import (
     AsyncTasQError,
     BrokerError,
@@ -67,7 +58,6 @@ __all__ = [
     "AsyncProcessTask",
     "AsyncTasQError",
     "AsyncTask",
-    "BaseDriver",
     "BaseSerializer",
     "BaseTask",
     "BrokerError",
@@ -75,20 +65,14 @@ __all__ = [
     "BrokerUnavailable",
     "Config",
     "ConfigError",
-    "Delivery",
     "DriverFactory",
     "DriverIncompatible",
     "DriverNotFound",
-    "DriverSettings",
     "EnqueueFailed",
     "FunctionTask",
     "InvalidArguments",
-    "Limits",
-    "Message",
     "MsgpackSerializer",
-    "Outcome",
     "SerializationError",
-    "Settlement",
     "SignatureError",
     "SyncProcessTask",
     "SyncTask",

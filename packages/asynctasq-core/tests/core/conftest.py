@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from asynctasq import BaseDriver, Config, DriverFactory, init
+from asynctasq import Config, DriverFactory, init
 from asynctasq.core.producer.client import client
+from asynctasq.drivers import BaseDriver
 
 # under names that child processes can import, too
 sys.path.insert(0, str(Path(__file__).parent))

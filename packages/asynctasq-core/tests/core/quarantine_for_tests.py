@@ -10,6 +10,7 @@ from typing import Any
 from asynctasq import BaseTask, Config, DriverFactory, MsgpackSerializer, TaskCall
 from asynctasq.core.execution.process_child import Setup
 from asynctasq.core.execution.quarantine import Quarantine, Started, Suspect, Verdict
+from asynctasq.core.producer.client import configure_client
 from asynctasq.serialization import Envelope, EnvelopeCodec
 
 Open = Callable[..., Quarantine]
@@ -59,7 +60,7 @@ async def quarantines() -> AsyncIterator[Open]:
     ) -> Quarantine:
         config = Config(driver="memory", **settings)
         driver = DriverFactory.create_from_config(config)
-        setup = Setup.of(driver, config, serializer or MsgpackSerializer())
+        setup = Setup.of(driver, config, serializer or MsgpackSerializer(), configure_client)
         opened.append(Quarantine(size, setup))
         return opened[-1]
 

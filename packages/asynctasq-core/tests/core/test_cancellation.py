@@ -10,9 +10,9 @@ import anyio
 import pytest
 from worker_for_tests import until_settled, wait_until
 
-from asynctasq import Config, Delivery, Settlement, Worker, current_context, dispatch_many, init
+from asynctasq import Config, Worker, current_context, dispatch_many, init
 from asynctasq import task as new_task
-from asynctasq.drivers import State
+from asynctasq.drivers import Delivery, Settlement, State
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.events.records import Event, TaskSucceeded, WorkerHeartbeat
 from asynctasq.tasks.context import running_task

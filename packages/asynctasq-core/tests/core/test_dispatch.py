@@ -15,13 +15,11 @@ import pytest
 
 from asynctasq import (
     AsyncTask,
-    BaseDriver,
     BrokerRejected,
     BrokerUnavailable,
     Config,
     ConfigError,
     EnqueueFailed,
-    Message,
     SyncTask,
     TaskError,
     close,
@@ -33,7 +31,7 @@ from asynctasq import (
 from asynctasq.core.producer.client import client
 from asynctasq.core.producer.dispatcher import Dispatcher
 from asynctasq.core.producer.message_id import new_message_id
-from asynctasq.drivers import Limits, State
+from asynctasq.drivers import BaseDriver, Limits, Message, State
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.events import EventStream
 from asynctasq.serialization import EnvelopeCodec, MsgpackSerializer

@@ -10,17 +10,8 @@ from typing import Any
 
 import pytest
 
-from asynctasq import (
-    AsyncTask,
-    BaseDriver,
-    BrokerRejected,
-    DriverFactory,
-    SyncTask,
-    dispatch_many,
-    init,
-    task,
-)
-from asynctasq.drivers import State
+from asynctasq import AsyncTask, BrokerRejected, DriverFactory, SyncTask, dispatch_many, init, task
+from asynctasq.drivers import BaseDriver, State
 
 pytestmark = pytest.mark.anyio
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from worker_for_tests import wait_until
 
-from asynctasq import BrokerRejected, BrokerUnavailable, EnqueueFailed, Message, task
+from asynctasq import BrokerRejected, BrokerUnavailable, EnqueueFailed, task
 from asynctasq.core.producer.client import client
 from asynctasq.core.producer.dispatcher import Dispatcher
-from asynctasq.drivers import State
+from asynctasq.drivers import Message, State
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.events import EventStream
 from asynctasq.serialization import EnvelopeCodec, MsgpackSerializer

@@ -9,10 +9,11 @@ import pytest
 import tasks_for_tests as tasks
 from worker_for_tests import wait_until
 
-from asynctasq import BaseDriver, BrokerUnavailable, Message, TaskError
+from asynctasq import BrokerUnavailable, TaskError
 from asynctasq.core.producer import handover
 from asynctasq.core.producer.client import client
 from asynctasq.core.producer.dispatcher import Dispatcher
+from asynctasq.drivers import BaseDriver, Message
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.events import EventStream
 from asynctasq.serialization import EnvelopeCodec, MsgpackSerializer

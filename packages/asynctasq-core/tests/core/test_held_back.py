@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from asynctasq import BrokerRejected, BrokerUnavailable, Delivery, Settlement
+from asynctasq import BrokerRejected, BrokerUnavailable
 from asynctasq.core.execution.attempt import Attempt
 from asynctasq.core.execution.outcomes import Outcomes
 from asynctasq.core.worker.broker_health import BrokerHealth
@@ -14,7 +14,7 @@ from asynctasq.core.worker.held_back import HeldBack
 from asynctasq.core.worker.in_flight import InFlight
 from asynctasq.core.worker.refused_outcomes import LIFETIME, RefusedOutcomes
 from asynctasq.core.worker.settler import Settler
-from asynctasq.drivers import Outcome
+from asynctasq.drivers import Delivery, Outcome, Settlement
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.events.stream import EventStream
 

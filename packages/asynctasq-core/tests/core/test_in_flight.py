@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from asynctasq.core.execution.attempt import Attempt, State, CancelReason
+from asynctasq.core.execution.attempt import Attempt, CancelReason, State
 from asynctasq.core.worker.in_flight import InFlight
 from asynctasq.drivers import Delivery, Outcome, Settlement
 

@@ -10,11 +10,11 @@ import pytest
 import tasks_for_tests as tasks
 from worker_for_tests import NewDriver, Wrapped, look, wait_until, work
 
-from asynctasq import BaseDriver, Delivery, Settlement, Worker, current_context, dispatch_many, task
+from asynctasq import Worker, current_context, dispatch_many, task
 from asynctasq.core.worker.broker_health import BrokerHealth
 from asynctasq.core.worker.engine import Engine
 from asynctasq.core.worker.shutdown import Shutdown
-from asynctasq.drivers import State
+from asynctasq.drivers import BaseDriver, Delivery, Settlement, State
 from asynctasq.errors import BrokerUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -104,7 +104,7 @@ async def test_a_task_that_others_cancel_has_failed(
     running = asyncio.create_task(Worker(new_driver(), burst=True).start())
     await wait_until(lambda: gate.inside == 1)
     for one in asyncio.all_tasks() - before - {running}:
-        if "Executor" in repr(one.get_coro()):
+        if "Starter" in repr(one.get_coro()):
             one.cancel()
     await running
     (dead,) = await look(new_driver)

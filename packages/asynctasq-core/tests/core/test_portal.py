@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from asynctasq import BaseDriver, BrokerUnavailable, task
+from asynctasq import BrokerUnavailable, task
 from asynctasq.core.producer import portal
 from asynctasq.core.producer.client import client
-from asynctasq.drivers import State
+from asynctasq.drivers import BaseDriver, State
 
 NewDriver = Callable[[], BaseDriver]
 

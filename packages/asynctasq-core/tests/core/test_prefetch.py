@@ -9,10 +9,10 @@ import pytest
 from tasks_for_tests import Gate, gates, note, pass_gate
 from worker_for_tests import NewDriver, Wrapped, look, until_settled, wait_until
 
-from asynctasq import BaseDriver, Delivery, Limits, Outcome, Settlement, Worker, dispatch_many
+from asynctasq import Worker, dispatch_many
 from asynctasq.core.worker.in_flight import InFlight
 from asynctasq.core.worker.prefetch import MOST_BYTES, Prefetch
-from asynctasq.drivers import State
+from asynctasq.drivers import BaseDriver, Delivery, Limits, Outcome, Settlement, State
 
 pytestmark = pytest.mark.anyio
 

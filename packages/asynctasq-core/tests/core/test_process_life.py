@@ -18,6 +18,7 @@ from asynctasq.core.execution import children
 from asynctasq.core.execution.failure import Failure
 from asynctasq.core.execution.process_child import Job, Setup
 from asynctasq.core.execution.process_pool import ProcessPool
+from asynctasq.core.producer.client import configure_client
 from asynctasq.serialization import Envelope, EnvelopeCodec
 from asynctasq.tasks.context import TaskContext
 
@@ -176,7 +177,7 @@ async def test_cancelled_starts_make_no_more_processes_than_allowed(tmp_path: Pa
     context = TaskContext("1", "tell_pid", 1, 1, "default", "worker", 0.0)
     job = Job(codec.encode(envelope), tasks.tell_pid.definition.origin, context)
     driver = DriverFactory.create_from_config(config)
-    pool = ProcessPool(1, None, Setup.of(driver, config, MsgpackSerializer()))
+    pool = ProcessPool(1, None, Setup.of(driver, config, MsgpackSerializer(), configure_client))
     for _ in range(5):
         running = asyncio.create_task(pool.run(job, None, lambda: None))
         await wait_until(lambda: bool(multiprocessing.active_children()))

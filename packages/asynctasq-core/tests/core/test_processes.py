@@ -9,10 +9,11 @@ import pytest
 import tasks_for_tests as tasks
 from worker_for_tests import NewDriver, look, until_settled, wait_until, work
 
-from asynctasq import Config, DriverFactory, Message, MsgpackSerializer, Worker, dispatch_many, init
+from asynctasq import Config, DriverFactory, MsgpackSerializer, Worker, dispatch_many, init
 from asynctasq.core.execution.process_child import Job, Setup
 from asynctasq.core.execution.process_pool import ProcessPool
-from asynctasq.drivers import State
+from asynctasq.core.producer.client import configure_client
+from asynctasq.drivers import Message, State
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
 from asynctasq.serialization import Envelope, EnvelopeCodec
 from asynctasq.tasks.context import TaskContext
@@ -147,7 +148,7 @@ async def test_a_process_that_comes_up_too_late_is_there_for_the_next_job(tmp_pa
     context = TaskContext("1", "write", 1, 1, "default", "worker", 0.0)
     job = Job(codec.encode(envelope), tasks.write.definition.origin, context)
     driver = DriverFactory.create_from_config(config)
-    pool = ProcessPool(1, None, Setup.of(driver, config, MsgpackSerializer()))
+    pool = ProcessPool(1, None, Setup.of(driver, config, MsgpackSerializer(), configure_client))
     cancelled = asyncio.create_task(pool.run(job, None, lambda: None))
     await wait_until(lambda: bool(multiprocessing.active_children()))
     cancelled.cancel()

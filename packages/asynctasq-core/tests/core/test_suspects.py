@@ -13,13 +13,13 @@ import suspects_for_tests as tasks
 from quarantine_for_tests import examine, lines, pids, quarantines, suspect
 from worker_for_tests import NewDriver, Wrapped, look, wait_until
 
-from asynctasq import BaseDriver, Delivery, MsgpackSerializer, Outcome, Worker, dispatch_many
+from asynctasq import MsgpackSerializer, Worker, dispatch_many
 from asynctasq.core.execution import children, quarantine
 from asynctasq.core.execution.quarantine import Quarantine, Suspect, Verdict
 from asynctasq.core.worker import suspect_pace as pace
 from asynctasq.core.worker import suspects
 from asynctasq.core.worker.suspect_pace import Pace
-from asynctasq.drivers import Message, State
+from asynctasq.drivers import BaseDriver, Delivery, Message, Outcome, State
 from asynctasq.errors import WorkerDied
 from asynctasq.serialization import Envelope, EnvelopeCodec
 

@@ -11,19 +11,11 @@ import pytest
 import tasks_for_tests as tasks
 from worker_for_tests import NewDriver, look, wait_until, work
 
-from asynctasq import (
-    Delivery,
-    Message,
-    MsgpackSerializer,
-    Outcome,
-    Settlement,
-    Worker,
-    dispatch_many,
-)
+from asynctasq import MsgpackSerializer, Worker, dispatch_many
 from asynctasq.core.execution.retry import NOT_KNOWN_YET
 from asynctasq.core.worker import settler
 from asynctasq.core.worker.fetcher import QueueOrder
-from asynctasq.drivers import QueueStats, State
+from asynctasq.drivers import Delivery, Message, Outcome, QueueStats, Settlement, State
 from asynctasq.serialization import Envelope, EnvelopeCodec, Signer
 
 pytestmark = pytest.mark.anyio

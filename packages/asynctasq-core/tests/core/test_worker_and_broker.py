@@ -10,17 +10,9 @@ import pytest
 import tasks_for_tests as tasks
 from worker_for_tests import NewDriver, Wrapped, look, wait_until
 
-from asynctasq import (
-    BaseDriver,
-    BrokerRejected,
-    Delivery,
-    Outcome,
-    Settlement,
-    Worker,
-    dispatch_many,
-)
+from asynctasq import BrokerRejected, Worker, dispatch_many
 from asynctasq.core.worker import engine
-from asynctasq.drivers import State
+from asynctasq.drivers import BaseDriver, Delivery, Outcome, Settlement, State
 from asynctasq.errors import WorkerRefused
 
 pytestmark = pytest.mark.anyio

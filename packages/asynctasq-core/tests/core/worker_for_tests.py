@@ -4,16 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from asynctasq import (
-    BaseDriver,
-    BrokerUnavailable,
-    Delivery,
-    Settlement,
-    TaskCall,
-    Worker,
-    dispatch_many,
-)
-from asynctasq.drivers import State
+from asynctasq import BrokerUnavailable, TaskCall, Worker, dispatch_many
+from asynctasq.drivers import BaseDriver, Delivery, Settlement, State
 
 NewDriver = Callable[[], BaseDriver]
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from asynctasq.drivers import Finding, Level, Message
-from asynctasq.drivers.sqlite import SQLiteDriver, SQLiteSettings
-from asynctasq.drivers.sqlite import diagnostics
+from asynctasq.drivers.sqlite import SQLiteDriver, SQLiteSettings, diagnostics
 from asynctasq.errors import BrokerRejected
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +61,7 @@ async def test_what_a_power_cut_may_take_is_warned_of(path: Path) -> None:
 async def test_a_journal_that_grows_under_a_reader_is_warned_of(
     path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr(diagnosis, "LONG_JOURNAL", 256 * 1024)
+    monkeypatch.setattr(diagnostics, "LONG_JOURNAL", 256 * 1024)
     driver = SQLiteDriver(SQLiteSettings(sqlite_path=str(path)))
     await driver.connect()
     reader: sqlite3.Connection = request.getfixturevalue("reader")
@@ -77,7 +76,7 @@ async def test_a_journal_that_grows_under_a_reader_is_warned_of(
 
 
 async def test_a_full_disk_is_warned_of(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnosis, "FREE_DISK", 1 << 62)
+    monkeypatch.setattr(diagnostics, "FREE_DISK", 1 << 62)
     disk = (await found(path))["disk"]
     assert (disk.level, disk.value[-5:]) == (Level.WARNING, " free")
 

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from asynctasq.drivers.abilities import WorkerInfo
+from asynctasq.drivers.capabilities.workers import WorkerInfo
 from asynctasq.events import Event, EventStream, WorkerHeartbeat
 from asynctasq.events import stream as stream_module
 

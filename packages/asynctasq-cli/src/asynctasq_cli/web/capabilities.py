@@ -2,8 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
-from asynctasq import BaseDriver, Config
-from asynctasq.drivers import Control, Inspector, State, WorkerInfo, Workers
+from asynctasq import Config
+from asynctasq.drivers import BaseDriver, Control, Inspector, State, WorkerInfo, Workers
 from asynctasq_cli.web.history import History
 from asynctasq_cli.web.responses import as_json
 from asynctasq_cli.web.snapshot import Snapshot

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from asynctasq import BaseDriver, Config, DriverFactory
+from asynctasq import Config, DriverFactory
+from asynctasq.drivers import BaseDriver
 
 
 class Connection:

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
-from asynctasq import BaseDriver, Config
+from asynctasq import Config
+from asynctasq.drivers import BaseDriver
 from asynctasq.errors import AsyncTasQError
 from asynctasq_cli.web.connection import Connection
 from asynctasq_cli.web.history import History

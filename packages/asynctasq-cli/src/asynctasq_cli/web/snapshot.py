@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asynctasq import BaseDriver
-from asynctasq.drivers import Control, Inspector, QueueStats, WorkerInfo, Workers
+from asynctasq.drivers import BaseDriver, Control, Inspector, QueueStats, WorkerInfo, Workers
 from asynctasq.errors import BrokerRejected
 
 

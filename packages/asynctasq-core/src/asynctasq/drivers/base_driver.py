@@ -24,8 +24,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from asynctasq.drivers.abilities import State
 from asynctasq.drivers.settings import DriverSettings
+from asynctasq.drivers.stored import State
 
 
 @dataclass(frozen=True, slots=True)

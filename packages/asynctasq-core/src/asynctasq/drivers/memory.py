@@ -7,17 +7,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
-from asynctasq.drivers.abilities import (
-    Finding,
-    Level,
-    QueueStats,
-    State,
-    StoredMessage,
-    WorkerInfo,
-)
 from asynctasq.drivers.base_driver import BaseDriver, Delivery, Limits, Message, Settlement
+from asynctasq.drivers.capabilities.diagnostics import Finding, Level
+from asynctasq.drivers.capabilities.workers import WorkerInfo
 from asynctasq.drivers.memory_store import MemoryStore
 from asynctasq.drivers.settings import DriverSettings
+from asynctasq.drivers.stored import QueueStats, State, StoredMessage
 from asynctasq.errors import BrokerRejected
 
 _stores: dict[str, MemoryStore] = {}

@@ -13,8 +13,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
-from asynctasq.drivers.abilities import QueueStats, State, StoredMessage, WorkerInfo
 from asynctasq.drivers.base_driver import Delivery, Message, Outcome, Settlement
+from asynctasq.drivers.capabilities.workers import WorkerInfo
+from asynctasq.drivers.stored import QueueStats, State, StoredMessage
 
 
 @dataclass(slots=True)

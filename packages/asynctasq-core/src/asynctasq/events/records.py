@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, fields
 
-from asynctasq.drivers.abilities import WorkerInfo
+from asynctasq.drivers.capabilities.workers import WorkerInfo
 
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 

@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from asynctasq.core.worker import Worker, WorkerStatus
-from asynctasq.drivers.abilities import QueueStats
+from asynctasq.drivers.stored import QueueStats
 from asynctasq.errors import BrokerError
 
 logger = logging.getLogger("asynctasq.worker")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, cast
 
+from pydantic import SecretStr
+
 from asynctasq.errors import SerializationError, UnsupportedVersion
 from asynctasq.serialization.serializer import BaseSerializer
 from asynctasq.serialization.signing import Signer
@@ -140,6 +142,11 @@ class EnvelopeCodec:
             except SerializationError as cause:
                 return SerializationError(f"{envelope.task}: argument {name!r}: {cause}")
         return SerializationError(f"{envelope.task}: {error}")
+
+
+def codec_of(serializer: BaseSerializer, signing_keys: Sequence[SecretStr]) -> EnvelopeCodec:
+    """The codec of a configuration; the first key signs, and all verify."""
+    return EnvelopeCodec(serializer, Signer([key.get_secret_value() for key in signing_keys]))
 
 
 def _checked(wire: dict[str, object]) -> Envelope:

@@ -113,7 +113,7 @@ dispatcher_var: ContextVar[TaskDispatcher] = ContextVar("asynctasq_dispatcher")
 
 def current_dispatcher() -> TaskDispatcher:
     """The dispatcher in force; raises `ConfigError` when there is none."""
-    dispatcher = dispatcher_var.get(None) or _default[0]
+    dispatcher = dispatcher_var.get(None) or _Default.dispatcher
     if dispatcher is None:
         raise ConfigError("nothing can dispatch yet; import asynctasq, not a part of it")
     return dispatcher
@@ -121,10 +121,11 @@ def current_dispatcher() -> TaskDispatcher:
 
 def set_default_dispatcher(dispatcher: TaskDispatcher) -> None:
     """Say what dispatches where no context says otherwise."""
-    _default[0] = dispatcher
+    _Default.dispatcher = dispatcher
 
 
-_default: list[TaskDispatcher | None] = [None]
+class _Default:
+    dispatcher: TaskDispatcher | None = None
 
 
 def _seconds(value: float | timedelta) -> float:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from asynctasq.drivers import Delivery, Message, Settlement
-from asynctasq.drivers.abilities import WorkerInfo
 from asynctasq.drivers.base_driver import BaseDriver
+from asynctasq.drivers.capabilities.workers import WorkerInfo
 from asynctasq.drivers.memory import MemoryDriver
 from asynctasq.errors import BrokerUnavailable
 

@@ -21,7 +21,7 @@ _ENDS = (Outcome.DONE, Outcome.DEAD)
 
 
 class State(enum.Enum):
-    """Where an attempt is; `asynctasq.core.worker.in_flight` draws how it goes from one to the next."""
+    """The states of an attempt; `asynctasq.core.worker.in_flight` draws the transitions."""
 
     BUFFERED = "waits for a slot"
     SUSPECTED = "needs a child process of the quarantine"
@@ -117,7 +117,7 @@ class Attempt:
         self.started_at = time.perf_counter()
 
     def cancel(self, reason: CancelReason) -> None:
-        """Cancel its task; one that has not taken its first step finds `cancel_reason` when it does."""
+        """Cancel its task, which looks for `cancel_reason` when it takes its first step."""
         self.cancel_reason = reason
         if self.task is not None:
             self.task.cancel()

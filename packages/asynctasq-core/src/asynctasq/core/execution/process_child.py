@@ -18,16 +18,18 @@ from asynctasq.core.execution.channel import ChildEnd, forks_end_here
 from asynctasq.core.execution.child_signals import end_with_the_parent, leave_signals_to_the_parent
 from asynctasq.core.execution.failure import Failure
 from asynctasq.core.execution.tracing import Headers, current_tracing
-from asynctasq.core.producer.client import client, codec_of
 from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.errors import TaskNotFound
 from asynctasq.importing import importer
-from asynctasq.serialization.envelope import Envelope
+from asynctasq.serialization.envelope import Envelope, codec_of
 from asynctasq.serialization.serializer import BaseSerializer
 from asynctasq.tasks.context import TaskContext, running_task
 from asynctasq.tasks.definition import TaskDefinition
 from asynctasq.tasks.naming import importable_module
 from asynctasq.tasks.registry import registry
+
+#: Given the configuration, the serializer and what makes drivers; travels by pickle.
+Configure = Callable[[Config, BaseSerializer, Callable[[], BaseDriver]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,14 @@ class Setup:
     """What a new process must know; travels by pickle to our own child.
 
     Attributes:
+        configure: makes the process dispatch to the same broker.
         initializers: called before the first job.
     """
 
     config: Config
     serializer: BaseSerializer
     make_driver: Callable[[], BaseDriver]
+    configure: Configure
     initializers: Sequence[Callable[[], None]] = ()
 
     @classmethod
@@ -49,15 +53,17 @@ class Setup:
         driver: BaseDriver,
         config: Config,
         serializer: BaseSerializer,
+        configure: Configure,
         initializer: Callable[[], None] | None = None,
     ) -> Self:
-        """The set-up of a worker on `driver`: there, too, goes what its processes dispatch."""
+        """The set-up of a worker on `driver`, to which its processes dispatch, too."""
         tracing = current_tracing()
         steps = (initializer, tracing.child_setup if tracing else None)
         return cls(
             config,
             serializer,
             partial(type(driver), driver.settings),
+            configure,
             [step for step in steps if step is not None],
         )
 
@@ -106,7 +112,7 @@ class Host:
 
     def read(self, body: bytes) -> Envelope:
         """The envelope in `body`; raises as `EnvelopeCodec.decode` does."""
-        return codec_of(self.setup.config, self.setup.serializer).decode(body)
+        return codec_of(self.setup.serializer, self.setup.config.signing_keys).decode(body)
 
     def attempt(self, work: Callable[[], object]) -> BaseException | None:
         """Call `work`, and await its result if that is awaitable; returns the exception, or None.
@@ -180,7 +186,7 @@ def main(sock: socket.socket, ready: bytes, setup: Setup, perform: Perform) -> N
     multiprocessing.current_process().daemon = False  # else its tasks could not have processes
     end_with_the_parent()
     importer.allow(setup.config.imports)
-    client.configure(setup.config, setup.serializer, setup.make_driver)
+    setup.configure(setup.config, setup.serializer, setup.make_driver)
     for initialize in setup.initializers:
         initialize()
     channel.send(ready, Reply(None, spent=False))

@@ -52,14 +52,17 @@ class Tracing(Protocol):
         ...
 
 
-_tracing: list[Tracing | None] = [None]
+class _Current:
+    """Holds what traces this process."""
+
+    tracing: Tracing | None = None
 
 
 def current_tracing() -> Tracing | None:
     """What traces this process."""
-    return _tracing[0]
+    return _Current.tracing
 
 
 def set_tracing(tracing: Tracing | None) -> None:
-    """Say what traces this process from now on."""
-    _tracing[0] = tracing
+    """Trace this process with `tracing` from now on, or with nothing."""
+    _Current.tracing = tracing

@@ -18,10 +18,9 @@ from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.errors import ConfigError
 from asynctasq.events.records import TaskEnqueued
 from asynctasq.events.stream import EventEmitter, EventStream
-from asynctasq.serialization.envelope import EnvelopeCodec
+from asynctasq.serialization.envelope import codec_of
 from asynctasq.serialization.msgpack import MsgpackSerializer
 from asynctasq.serialization.serializer import BaseSerializer
-from asynctasq.serialization.signing import Signer
 from asynctasq.tasks.call import TaskCall, TaskHandle, current_dispatcher, set_default_dispatcher
 from asynctasq.tasks.class_task import BaseTask, as_call
 
@@ -92,8 +91,10 @@ class Client:
     ) -> TaskHandle:
         """Store one call from synchronous code; blocks until it is stored."""
         if connection is not None:  # in this thread, where the connection belongs
-            codec = codec_of(self.config, self._serializer)
-            message = MessageBuilder(self.make_driver(), codec, self.config).store_sync(call, connection)
+            codec = codec_of(self._serializer, self.config.signing_keys)
+            message = MessageBuilder(self.make_driver(), codec, self.config).store_sync(
+                call, connection
+            )
             if self._emitters:
                 self._open_portal().run(partial(self.tell, enqueued(call, message)))
             return handles([call], [message])[0]
@@ -133,7 +134,7 @@ class Client:
         version, dispatcher = self._dispatchers.get(loop, (0, None))
         if dispatcher is not None and version == self._version:
             return dispatcher
-        codec = codec_of(self.config, self._serializer)
+        codec = codec_of(self._serializer, self.config.signing_keys)
         events = EventStream(self._emitters)
         old, dispatcher = dispatcher, Dispatcher(self.make_driver(), codec, self.config, events)
         events.start()
@@ -154,13 +155,16 @@ class Client:
             await self.close()
 
 
-def codec_of(config: Config, serializer: BaseSerializer) -> EnvelopeCodec:
-    """The codec for messages of this configuration."""
-    keys = [key.get_secret_value() for key in config.signing_keys]
-    return EnvelopeCodec(serializer, Signer(keys))
-
-
 client = Client()
+
+
+def configure_client(
+    config: Config, serializer: BaseSerializer, make_driver: Callable[[], BaseDriver]
+) -> None:
+    """Configure the producer of a worker's child process."""
+    client.configure(config, serializer, make_driver)
+
+
 set_default_dispatcher(client)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=client.forget_threads)

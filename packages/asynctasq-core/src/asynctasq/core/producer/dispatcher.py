@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from asynctasq.config import Config
+from asynctasq.core.execution.cancellation import was_cancelled
 from asynctasq.core.execution.tracing import current_tracing
 from asynctasq.core.producer.group_commit import GroupCommit
 from asynctasq.core.producer.handover import Handover
@@ -18,7 +19,6 @@ from asynctasq.events.records import TaskEnqueued
 from asynctasq.events.stream import EventStream
 from asynctasq.serialization.envelope import EnvelopeCodec
 from asynctasq.tasks.call import TaskCall, TaskHandle
-from asynctasq.utils.cancellation import was_cancelled
 
 logger = logging.getLogger("asynctasq")
 

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from asynctasq.core.execution.cancellation import was_cancelled
 from asynctasq.utils.backoff import Backoff
-from asynctasq.utils.cancellation import was_cancelled
 
 logger = logging.getLogger("asynctasq.worker")
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from asynctasq.config import Config
 from asynctasq.core.execution.tracing import Headers, current_tracing
 from asynctasq.core.producer.message_id import new_message_id
-from asynctasq.drivers.abilities import TransactionalEnqueue
 from asynctasq.drivers.base_driver import BaseDriver, Message
+from asynctasq.drivers.capabilities.transactional_enqueue import TransactionalEnqueue
 from asynctasq.errors import BrokerRejected
 from asynctasq.events.records import TaskEnqueued
 from asynctasq.serialization.envelope import Envelope, EnvelopeCodec

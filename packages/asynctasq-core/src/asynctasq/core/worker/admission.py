@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from asynctasq.core.execution.attempt import Attempt, State
-from asynctasq.core.execution.executor import Executor
 from asynctasq.core.execution.outcomes import Outcomes
 from asynctasq.core.worker.in_flight import InFlight
 from asynctasq.core.worker.prefetch import Prefetch
+from asynctasq.core.worker.starter import Starter
 from asynctasq.core.worker.suspects import Suspects
 from asynctasq.drivers.base_driver import Delivery
 
@@ -29,7 +29,7 @@ class Admission:
         self,
         in_flight: InFlight,
         prefetch: Prefetch,
-        executor: Executor,
+        starter: Starter,
         suspects: Suspects,
         outcomes: Outcomes,
         *,
@@ -38,7 +38,7 @@ class Admission:
     ) -> None:
         self._in_flight = in_flight
         self._prefetch = prefetch
-        self._executor = executor
+        self._starter = starter
         self._suspects = suspects
         self._outcomes = outcomes
         self._full_fetch = min(full_fetch, slots)
@@ -66,7 +66,7 @@ class Admission:
         admitted = [new for one in deliveries if (new := self._in_flight.admit(one)) is not None]
         if found:
             suspects.take([one for one in admitted if suspects.is_suspect(one.delivery)])
-        self._executor.start_buffered()
+        self._starter.start_buffered()
         waiting = [one for one in admitted if one.state is State.BUFFERED]
         if waiting:
             self._buffer(waiting)

@@ -11,6 +11,7 @@ from typing import Self
 
 from asynctasq.config import Config
 from asynctasq.core.execution.attempt import CANCEL_PATIENCE, CancelReason
+from asynctasq.core.execution.cancellation import first_done
 from asynctasq.core.execution.executor import Executor
 from asynctasq.core.execution.outcomes import Outcomes
 from asynctasq.core.execution.process_child import Setup
@@ -18,7 +19,7 @@ from asynctasq.core.execution.process_pool import ProcessPool
 from asynctasq.core.execution.quarantine import Quarantine
 from asynctasq.core.execution.reader import Reader
 from asynctasq.core.execution.runners import Runners
-from asynctasq.core.producer.client import client, codec_of
+from asynctasq.core.producer.client import client, configure_client
 from asynctasq.core.producer.dispatcher import Dispatcher
 from asynctasq.core.worker.admission import Admission
 from asynctasq.core.worker.broker_health import BrokerHealth
@@ -30,13 +31,15 @@ from asynctasq.core.worker.plan import Plan
 from asynctasq.core.worker.prefetch import Prefetch
 from asynctasq.core.worker.settler import Settler
 from asynctasq.core.worker.shutdown import Shutdown
+from asynctasq.core.worker.starter import Starter
 from asynctasq.core.worker.suspects import Suspects
-from asynctasq.drivers.abilities import Inspector, WorkerInfo
 from asynctasq.drivers.base_driver import BaseDriver
+from asynctasq.drivers.capabilities.inspector import Inspector
+from asynctasq.drivers.capabilities.workers import WorkerInfo
 from asynctasq.errors import BrokerUnavailable
 from asynctasq.events.stream import EventStream
+from asynctasq.serialization.envelope import codec_of
 from asynctasq.tasks.call import dispatcher_var
-from asynctasq.utils.cancellation import first_done
 
 logger = logging.getLogger("asynctasq.worker")
 
@@ -59,8 +62,10 @@ class Engine:
 
     def __init__(self, driver: BaseDriver, plan: Plan, health: BrokerHealth) -> None:
         config, serializer = plan.config or client.config, plan.serializer or client.serializer
-        codec = codec_of(config, serializer)
-        setup = Setup.of(driver, config, serializer, plan.process_pool_initializer)
+        codec = codec_of(serializer, config.signing_keys)
+        setup = Setup.of(
+            driver, config, serializer, configure_client, plan.process_pool_initializer
+        )
         self._driver, self._plan = driver, plan
         self._started = time.monotonic()
         self._flush_until = 0.0
@@ -79,14 +84,14 @@ class Engine:
         self._runners = Runners(
             _make_pool(plan, config, setup), outcomes.started if events else None
         )
-        reader = Reader(plan.registry, codec, config)
-        self._executor = Executor(
-            in_flight, self._prefetch, reader, self._runners, outcomes, burst=plan.concurrency
+        executor = Executor(Reader(plan.registry, codec, config), self._runners, outcomes)
+        self._starter = starter = Starter(
+            in_flight, self._prefetch, executor, burst=plan.concurrency
         )
         self._quarantine = Quarantine(config.quarantine_processes, setup, registry=plan.registry)
-        suspects = Suspects(in_flight, self._executor, outcomes, self._quarantine, driver.limits)
+        suspects = Suspects(in_flight, starter, outcomes, self._quarantine, driver.limits)
         admission = Admission(
-            in_flight, self._prefetch, self._executor, suspects, outcomes,
+            in_flight, self._prefetch, starter, suspects, outcomes,
             slots=plan.concurrency, full_fetch=driver.limits.full_fetch,
         )  # fmt: skip
         self._keeper = LeaseKeeper(
@@ -112,7 +117,7 @@ class Engine:
             token = dispatcher_var.set(self._dispatcher)
             stack.callback(dispatcher_var.reset, token)
             stack.push_async_callback(self._dispatcher.flush)
-            self._executor.open()
+            self._starter.open()
             self._parts = stack.pop_all()
         return self
 

@@ -5,12 +5,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from asynctasq.core.execution.cancellation import was_cancelled
 from asynctasq.core.worker.admission import Admission
 from asynctasq.core.worker.broker_health import FETCHER, BrokerHealth
 from asynctasq.drivers.base_driver import BaseDriver, Delivery
 from asynctasq.errors import BrokerRejected, BrokerUnavailable, WorkerRefused
 from asynctasq.utils.backoff import Backoff
-from asynctasq.utils.cancellation import was_cancelled
 
 logger = logging.getLogger("asynctasq.worker")
 

@@ -5,12 +5,12 @@ import logging
 import time
 from collections.abc import Callable
 
-from asynctasq.drivers.abilities import WorkerInfo, Workers
+from asynctasq.core.execution.cancellation import was_cancelled
 from asynctasq.drivers.base_driver import BaseDriver
+from asynctasq.drivers.capabilities.workers import WorkerInfo, Workers
 from asynctasq.errors import BrokerError
 from asynctasq.events.records import WorkerEvent, WorkerHeartbeat, WorkerOffline, WorkerOnline
 from asynctasq.events.stream import EventStream
-from asynctasq.utils.cancellation import was_cancelled
 
 logger = logging.getLogger("asynctasq.worker")
 

@@ -31,7 +31,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from asynctasq.core.execution.attempt import CANCEL_PATIENCE, Attempt, State, CancelReason
+from asynctasq.core.execution.attempt import CANCEL_PATIENCE, Attempt, CancelReason, State
 from asynctasq.core.worker.changes import Changes
 from asynctasq.core.worker.refused_outcomes import RefusedOutcomes
 from asynctasq.drivers.base_driver import Delivery, Outcome, Settlement

@@ -11,12 +11,12 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
+from asynctasq.core.execution.cancellation import was_cancelled
 from asynctasq.core.worker.broker_health import BrokerHealth
 from asynctasq.core.worker.in_flight import InFlight
 from asynctasq.drivers.base_driver import BaseDriver, Delivery
 from asynctasq.errors import BrokerError, BrokerUnavailable
 from asynctasq.utils.backoff import Backoff
-from asynctasq.utils.cancellation import was_cancelled
 
 logger = logging.getLogger("asynctasq.worker")
 

@@ -13,13 +13,13 @@ import time
 from collections.abc import Sequence
 
 from asynctasq.core.execution.attempt import CANCEL_PATIENCE, Attempt, State
+from asynctasq.core.execution.cancellation import was_cancelled
 from asynctasq.core.execution.outcomes import Outcomes
 from asynctasq.core.worker.broker_health import BrokerHealth
 from asynctasq.core.worker.held_back import HeldBack
 from asynctasq.core.worker.in_flight import InFlight
 from asynctasq.drivers.base_driver import BaseDriver, Delivery
 from asynctasq.errors import BrokerError, BrokerRejected
-from asynctasq.utils.cancellation import was_cancelled
 
 logger = logging.getLogger("asynctasq.worker")
 

@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterable, Sequence
 
 from asynctasq.core.execution.attempt import Attempt, CancelReason
-from asynctasq.core.execution.executor import Executor, may_be_readable
+from asynctasq.core.execution.executor import may_be_readable
 from asynctasq.core.execution.outcomes import Outcomes, fields
 from asynctasq.core.execution.quarantine import Kind, Quarantine, Started, Suspect, Verdict
 from asynctasq.core.execution.tracing import current_tracing
 from asynctasq.core.worker.in_flight import InFlight
+from asynctasq.core.worker.starter import Starter
 from asynctasq.core.worker.suspect_pace import Pace
 from asynctasq.drivers.base_driver import Delivery, Limits, Outcome, Settlement
 from asynctasq.errors import TaskError, WorkerDied
@@ -39,13 +40,13 @@ class Suspects:
     def __init__(
         self,
         in_flight: InFlight,
-        executor: Executor,
+        starter: Starter,
         outcomes: Outcomes,
         quarantine: Quarantine,
         limits: Limits,
     ) -> None:
         self._in_flight = in_flight
-        self._executor = executor
+        self._starter = starter
         self._outcomes = outcomes
         self._quarantine = quarantine
         self._pace = Pace(quarantine.size)
@@ -91,7 +92,7 @@ class Suspects:
             self._in_flight.suspect(attempt)
             self._reserving.add(attempt)
             asyncio.get_running_loop().call_later(RESERVED_FOR, self._unreserve, attempt)
-            self._executor.run(attempt, self._examine)
+            self._starter.run(attempt, self._examine)
 
     def _unreserve(self, attempt: Attempt) -> None:
         if attempt in self._reserving:

@@ -17,18 +17,20 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from asynctasq.config import Config
+from asynctasq.core.execution.cancellation import to_its_end
 from asynctasq.core.worker.broker_health import BrokerHealth
 from asynctasq.core.worker.engine import Engine
 from asynctasq.core.worker.plan import Plan
 from asynctasq.core.worker.shutdown import Shutdown
-from asynctasq.drivers.abilities import Inspector, QueueStats, WorkerInfo
 from asynctasq.drivers.base_driver import BaseDriver
+from asynctasq.drivers.capabilities.inspector import Inspector
+from asynctasq.drivers.capabilities.workers import WorkerInfo
+from asynctasq.drivers.stored import QueueStats
 from asynctasq.errors import ConfigError, TaskError
 from asynctasq.events.stream import EventEmitter
 from asynctasq.serialization.serializer import BaseSerializer
 from asynctasq.tasks.options import check_count, check_number, check_queue
 from asynctasq.tasks.registry import TaskRegistry, registry
-from asynctasq.utils.cancellation import to_its_end
 from asynctasq.utils.loop import survives_exits_of_tasks
 
 #: Seconds that the driver has to disconnect once the worker's task was cancelled.

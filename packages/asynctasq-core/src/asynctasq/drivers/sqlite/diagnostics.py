@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from asynctasq.drivers.abilities import Finding, Level
+from asynctasq.drivers.capabilities.diagnostics import Finding, Level
 from asynctasq.drivers.sqlite.errors import translate_errors
 from asynctasq.drivers.sqlite.opening import check_place, open_file
 from asynctasq.drivers.sqlite.settings import SQLiteSettings

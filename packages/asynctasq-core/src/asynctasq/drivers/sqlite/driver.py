@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Self, TypeVar, cast
 
-from asynctasq.drivers.abilities import Finding, QueueStats, State, StoredMessage, WorkerInfo
 from asynctasq.drivers.base_driver import BaseDriver, Delivery, Message, Outcome, Settlement
+from asynctasq.drivers.capabilities.diagnostics import Finding
+from asynctasq.drivers.capabilities.workers import WorkerInfo
 from asynctasq.drivers.session_driver import WRONG_LOOP
 from asynctasq.drivers.settings import DriverSettings
-from asynctasq.drivers.sqlite import control, inspector, store, transaction
-from asynctasq.drivers.sqlite import diagnostics
-from asynctasq.drivers.sqlite import workers
+from asynctasq.drivers.sqlite import control, diagnostics, inspector, store, transaction, workers
 from asynctasq.drivers.sqlite.database import Database
 from asynctasq.drivers.sqlite.settings import SQLiteSettings
 from asynctasq.drivers.sqlite.thread import DatabaseThread, take_error
+from asynctasq.drivers.stored import QueueStats, State, StoredMessage
 from asynctasq.errors import BrokerUnavailable
 
 T = TypeVar("T")

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from asynctasq.drivers.abilities import QueueStats, State, StoredMessage
 from asynctasq.drivers.sqlite.database import Database
+from asynctasq.drivers.stored import QueueStats, State, StoredMessage
 from asynctasq.errors import BrokerRejected
 
 #: How many messages a purge removes in one transaction, so that others get their turn.

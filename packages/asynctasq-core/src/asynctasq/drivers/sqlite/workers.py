@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
-from asynctasq.drivers.abilities import WorkerInfo
+from asynctasq.drivers.capabilities.workers import WorkerInfo
 from asynctasq.drivers.sqlite.database import Database, micros
 
 HEARTBEAT = """
