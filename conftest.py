@@ -1,4 +1,4 @@
-"""Options of the whole test suite, and which of its tests stay together."""
+"""Options of the whole test suite, which tests run by default, and which stay together."""
 
 import signal
 
@@ -13,30 +13,48 @@ INTEGRATION_LIMIT = 600
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Say which brokers to test on."""
+    """Say which tests run, and on which brokers."""
     group = parser.getgroup("brokers")
     group.addoption(
         "--brokers",
-        choices=["auto", "local", "containers"],
-        default="auto",
-        help="where brokers come from: containers first (auto), or only one of both",
+        choices=["none", "auto", "local", "containers"],
+        default="none",
+        help="none: only brokers given by ASYNCTASQ_TEST_<BROKER>_URL (the default); "
+        "local: also servers on localhost; containers: only those; auto: containers first",
     )
     group.addoption("--require-brokers", action="store_true", help="fail where a broker is missing")
+    group.addoption("--slow", action="store_true", help="also run the tests that take long")
     group.addoption(
         "--faults-scale", type=int, default=1, metavar="N", help="N times the work in each fault"
     )
     group.addoption("--faults-table", metavar="FILE", help="write what the faults cost to FILE")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes run the tests (``-n``), keep those together that share a server.
-
-    Those with processes and servers of their own wait for more than one thing.
-    """
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long unless asked for; keep together what shares a server (``-n``)."""
+    chosen: list[pytest.Item] = []
+    slow: list[pytest.Item] = []
     for item in items:
+        integration = "integration" in item.path.parts
         item.add_marker(pytest.mark.xdist_group(_group(item)))
-        if "integration" in item.path.parts and not item.get_closest_marker("timeout"):
+        if integration and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(INTEGRATION_LIMIT))
+        is_slow = item.get_closest_marker("slow") is not None
+        (slow if is_slow and not config.getoption("--slow") else chosen).append(item)
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = chosen
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say how to run what was left out."""
+    if config.getoption("--brokers") == "none" or not config.getoption("--slow"):
+        terminalreporter.write_line(
+            "Left out: tests that need a broker (--brokers=local or --brokers=containers), "
+            "and tests that take long (--slow); CONTRIBUTING.md has more."
+        )
 
 
 def _group(item: pytest.Item) -> str:
