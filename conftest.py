@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.xdist_group(_group(item)))
         if integration and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(INTEGRATION_LIMIT))
-        is_slow = item.get_closest_marker("slow") is not None
+        is_slow = "faults" in item.path.parts or item.get_closest_marker("slow") is not None
         (slow if is_slow and not config.getoption("--slow") else chosen).append(item)
     if slow:
         config.hook.pytest_deselected(items=slow)

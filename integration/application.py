@@ -6,17 +6,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
-
 from asynctasq import Config, DriverFactory
 from asynctasq.drivers import BaseDriver, Delivery, Message, QueueStats, State, StoredMessage
 from asynctasq.serialization import Envelope, EnvelopeCodec, MsgpackSerializer
+from asynctasq.testing.waiting import PATIENCE, until
 
 TASKS = """
 import asyncio, os, time
@@ -140,26 +138,7 @@ def unregistered():
 
 #: Queues that the tests use.
 QUEUES = ("default", "high", "low", "emails", "high-priority", "low-priority")
-#: Seconds; waiting for what comes is short, whatever the limit.
-PATIENCE = 150.0
 T = TypeVar("T")
-
-
-def until(
-    condition: Callable[[], bool], what: str | Callable[[], str], patience: float = PATIENCE
-) -> None:
-    """Wait for a condition, and fail when it does not come.
-
-    Looking takes at most a fifth of the time: what is looked at shares the processor.
-    """
-    deadline = time.monotonic() + patience
-    while True:
-        began = time.monotonic()
-        if condition():
-            return
-        if (now := time.monotonic()) > deadline:
-            pytest.fail(f"waited in vain until {what if isinstance(what, str) else what()}")
-        time.sleep(max(0.05, 4 * (now - began)))
 
 
 class Application:

@@ -3,7 +3,8 @@
 In this order: the URL in ``ASYNCTASQ_TEST_<BROKER>_URL``; a container, when a Docker engine
 answers and has or gets the image; a server that listens on its default port on localhost; one
 that the tests start themselves, where a broker can be had from PyPI.
-``--brokers`` leaves out what does not fit: ``local`` the containers, ``containers`` the rest.
+``--brokers`` leaves out what does not fit: ``local`` the containers, ``containers`` the rest, and
+``none``, the default, all but the URL.
 """
 
 import os
@@ -163,7 +164,7 @@ def broker_url(broker: Broker, way: str) -> Generator[str, None, None]:
     """The URL of a running broker.
 
     Args:
-        way: "auto", "local" or "containers".
+        way: "none", "auto", "local" or "containers".
 
     Raises:
         NoBroker: there is none.
@@ -219,6 +220,7 @@ def _started(broker: Broker) -> Generator[str, None, None]:
 
 Source = Callable[[Broker], AbstractContextManager[str]]
 WAYS: dict[str, tuple[Source, ...]] = {
+    "none": (_given,),
     "auto": (_given, _in_container, _local, _started),
     "local": (_given, _local, _started),
     "containers": (_in_container,),

@@ -1,18 +1,15 @@
 """Options and fixtures of the integration tests."""
 
 import asyncio
-import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from typing import NoReturn
 from urllib.request import Request, urlopen
 
 import pytest
 
-from integration import missing
+from asynctasq.testing.brokers import do_without, find_program
 from integration.application import QUEUES, Application
 from integration.brokers import BROKERS, NoBroker, broker_url
 from integration.rabbitmq_server import (
@@ -20,7 +17,6 @@ from integration.rabbitmq_server import (
     RabbitServer,
     delete_ladder,
     delete_queues,
-    script,
 )
 from integration.redis_server import MakeRedis, RedisServer
 from integration.tables import with_tables
@@ -68,7 +64,7 @@ def _url(request: pytest.FixtureRequest, broker: str) -> Iterator[str]:
         with broker_url(BROKERS[broker], way) as url:
             yield url
     except NoBroker as error:
-        missing.do_without(request, str(error))
+        do_without(request, str(error))
 
 
 @pytest.fixture
@@ -86,8 +82,7 @@ def redis_prefix(redis_url: str) -> Iterator[str]:
 @pytest.fixture
 def make_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeRedis]:
     """A function that makes a server of the test's own."""
-    if shutil.which("redis-server") is None:
-        missing.do_without(request, "there is no redis-server to start")
+    find_program(request, "redis-server")
     with ExitStack() as stack:
 
         def make(*options: str) -> RedisServer:
@@ -101,8 +96,7 @@ def make_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeR
 @pytest.fixture
 def make_rabbitmq(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeRabbit]:
     """A function that makes a node of the test's own."""
-    if not script():
-        missing.do_without(request, "there is no rabbitmq-server to start")
+    find_program(request, "rabbitmq-server")
     with ExitStack() as stack:
 
         def make() -> RabbitServer:
@@ -184,9 +178,3 @@ def application(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Appl
     made = Application(tmp_path, request.getfixturevalue(f"{request.param}_settings"))
     yield made
     made.close()
-
-
-@pytest.fixture
-def do_without(request: pytest.FixtureRequest) -> Callable[[str], NoReturn]:
-    """A function that skips for a reason, or fails where brokers are required."""
-    return partial(missing.do_without, request)

@@ -10,10 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
+from asynctasq.testing.brokers import search_path
 from asynctasq.testing.ports import free_port
-from integration.application import until
+from asynctasq.testing.waiting import until
 from integration.brokers import BROKERS
 
+#: Changes the user; in a directory that not every user has on PATH.
+RUNUSER = shutil.which("runuser", path=search_path()) or "runuser"
 #: Seconds a server may take to start, and to recover after it was killed.
 START_LIMIT = 60.0
 
@@ -93,7 +96,7 @@ class MariaDBServer:
         """Start it, again perhaps, and wait until it takes commands."""
         self._process = _started(
             (
-                *(shutil.which("mariadbd") or "/usr/sbin/mariadbd", "--no-defaults"),
+                *(shutil.which("mariadbd", path=search_path()) or "mariadbd", "--no-defaults"),
                 f"--tmpdir={self._folder}",
                 *(f"--datadir={self._data}", f"--port={self.port}", "--bind-address=127.0.0.1"),
                 *(f"--socket={self._folder}/socket", f"--pid-file={self._folder}/pid"),
@@ -108,13 +111,13 @@ class MariaDBServer:
 
 
 def postgres_program(name: str) -> str:
-    """A program of the newest PostgreSQL here, or nothing."""
+    """A program of the newest PostgreSQL here; its name alone where there is none."""
     installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(installed[-1]) if installed else shutil.which(name) or ""
+    return str(installed[-1]) if installed else name
 
 
 def _as_postgres(command: Sequence[str]) -> Sequence[str]:
-    return ("runuser", "-u", "postgres", "--", *command) if os.geteuid() == 0 else command
+    return (RUNUSER, "-u", "postgres", "--", *command) if os.geteuid() == 0 else command
 
 
 def _started(command: Sequence[str]) -> "subprocess.Popen[bytes]":

@@ -12,11 +12,11 @@ from uuid import uuid4
 from yarl import URL
 
 from asynctasq.testing.ports import free_port
+from asynctasq.testing.waiting import until
 from asynctasq_rabbitmq.ladder import LEVELS
 from asynctasq_rabbitmq.link import Link
 from asynctasq_rabbitmq.names import Names
 from asynctasq_rabbitmq.topology import Topology
-from integration.application import until
 from integration.brokers import BROKERS
 
 #: Seconds a node may take to boot.

@@ -9,7 +9,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
 from asynctasq.testing.ports import free_port
-from integration.application import until
+from asynctasq.testing.waiting import until
 
 
 class RedisServer:

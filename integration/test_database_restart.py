@@ -2,13 +2,14 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
-from integration.application import Application, until
+from asynctasq.testing.brokers import find_program
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.database_servers import MariaDBServer, PostgresServer, postgres_program
 
 TASKS = 10_000
@@ -17,15 +18,19 @@ KILLS = 8
 #: Before which of them the server dies, too.
 RESTARTS = (2, 5)
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["postgres", "mysql"])
 def server(
-    request: pytest.FixtureRequest, tmp_path: Path, do_without: Callable[[str], NoReturn]
+    request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[PostgresServer | MariaDBServer]:
     """A server of the test's own, which is up."""
-    if request.param == "postgres" and not postgres_program("postgres"):
-        do_without("there is no postgres to start")
-    kind = {"postgres": PostgresServer, "mysql": MariaDBServer}[request.param]
+    kind, program = {
+        "postgres": (PostgresServer, postgres_program("initdb")),
+        "mysql": (MariaDBServer, "mariadb-install-db"),
+    }[request.param]
+    find_program(request, program)
     made = kind(tmp_path)
     try:
         made.start()

@@ -26,7 +26,7 @@ TELEMETRY = {
     "otel": ("opentelemetry", ["--otel"]),
 }
 
-pytestmark = pytest.mark.install
+pytestmark = [pytest.mark.install, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,8 @@ from asynctasq.drivers import (
 )
 from asynctasq.serialization import Envelope, MsgpackSerializer
 from asynctasq.serialization.envelope import codec_of
+from asynctasq.testing.waiting import until
 from asynctasq_cli.main import run
-from integration.application import until
 from integration.redis_server import RedisServer
 
 READY, DELAYED, RUNNING, DEAD = 10_000, 500, 20, 30

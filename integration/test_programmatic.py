@@ -5,7 +5,8 @@ from textwrap import indent
 
 import pytest
 
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 
 LOCAL_URL = "redis://localhost:6379"
 QUEUES = ("high-priority", "default", "low-priority")

@@ -10,9 +10,12 @@ import pytest
 
 from asynctasq.drivers import BaseDriver, Delivery, Message, Outcome, Settlement
 from asynctasq.errors import BrokerUnavailable
+from asynctasq.testing.waiting import until
 from asynctasq_rabbitmq.names import Names
-from integration.application import Application, until
+from integration.application import Application
 from integration.rabbitmq_server import RabbitServer, count_delayed, without_route
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

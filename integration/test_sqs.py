@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 
 PREFIX = "https://sqs.us-west-2.amazonaws.com/123456789/"
 

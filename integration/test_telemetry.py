@@ -9,7 +9,8 @@ import pytest
 
 from asynctasq.drivers import State
 from asynctasq.testing.ports import free_port
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.redis_server import MakeRedis
 
 

@@ -2,7 +2,8 @@
 
 import signal
 
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 
 TASKS = """
 

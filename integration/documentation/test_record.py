@@ -3,6 +3,8 @@
 import html
 import re
 
+import pytest
+
 from integration.documentation.record import COMMANDS, PICTURE, record
 
 
@@ -11,6 +13,7 @@ def _words(svg: str) -> str:
     return shown.replace("\xa0", " ")
 
 
+@pytest.mark.slow
 def test_a_new_picture_shows_all_commands() -> None:
     shown = _words(record())
     for command in COMMANDS:

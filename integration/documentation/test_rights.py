@@ -15,8 +15,7 @@ import pytest
 from integration.documentation.blocks import ROOT, blocks_of
 from integration.documentation.stories import environment
 
-#: A story starts some 15 processes, one after the other: a minute and more on a busy machine.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.slow
 
 TASKS = """
 from asynctasq import dispatch_many, run, task

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from asynctasq.testing.brokers import find_program
 from integration.application import Application
 from integration.faults.load import Load, Report
 from integration.faults.proxy import Proxy
 from integration.faults.report import attach, markdown, rows
-from integration.faults.servers import Server, Servers
-from integration.missing import do_without
+from integration.faults.servers import KINDS, Server, Servers
 from integration.redis_server import listens
 
 MakeLoad = Callable[..., Load]
@@ -99,7 +99,5 @@ def report(request: pytest.FixtureRequest) -> Report:
 
 
 def _server(request: pytest.FixtureRequest, servers: Servers, driver: str) -> Server:
-    try:
-        return servers.get(driver)
-    except LookupError as error:
-        do_without(request, str(error))
+    find_program(request, KINDS[driver][1])
+    return servers.get(driver)

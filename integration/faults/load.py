@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from asynctasq.drivers import BaseDriver, Message
 from asynctasq.serialization import Envelope, EnvelopeCodec, MsgpackSerializer
-from integration.application import PATIENCE, Application, until
+from asynctasq.testing.waiting import PATIENCE, until
+from integration.application import Application
 from integration.faults.report import Row
 from integration.faults.vitals import Vitals, complaints, vitals
 

@@ -4,7 +4,8 @@ import os
 from collections.abc import Sequence
 
 from asynctasq.drivers import BaseDriver, Message
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.load import body, enqueue
 
 #: Appended to ``tasks.py``.

@@ -21,7 +21,8 @@ from typing import Any
 from asynctasq import Config, DriverFactory
 from asynctasq.drivers import Message
 from asynctasq.errors import BrokerError
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.load import LOUD, body, enqueue
 from integration.faults.proxy import Proxy
 from integration.faults.servers import KINDS, Server

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from asynctasq.drivers import BaseDriver, Inspector, Message, State
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.load import LOUD, Report, body, enqueue
 from integration.faults.report import Row
 from integration.faults.vitals import complaints, vitals

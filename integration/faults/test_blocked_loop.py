@@ -2,7 +2,8 @@
 
 import time
 
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.load import Report
 from integration.faults.tally import finish, runs
 

@@ -11,7 +11,8 @@ import pytest
 
 from asynctasq.drivers import BaseDriver, Message
 from asynctasq.errors import BrokerUnavailable
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.conftest import MakeLoad
 from integration.faults.load import Report
 from integration.faults.report import Row

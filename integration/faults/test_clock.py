@@ -9,7 +9,8 @@ import time
 import pytest
 
 from asynctasq.drivers import State
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.load import Report
 from integration.faults.tally import finish, runs
 

@@ -10,7 +10,8 @@ import pytest
 
 from asynctasq.drivers import Message
 from asynctasq.errors import BrokerUnavailable
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.load import Load, Report, enqueue
 from integration.faults.servers import Server
 

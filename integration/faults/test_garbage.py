@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from asynctasq.drivers import BaseDriver, Delivery, Outcome, Settlement, State
 from asynctasq.serialization import Envelope, EnvelopeCodec, MsgpackSerializer
 from asynctasq.serialization.signing import Signer
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.load import Report, body
 from integration.faults.report import Row
 

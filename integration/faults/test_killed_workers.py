@@ -4,7 +4,8 @@ import os
 import random
 import signal
 
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.conftest import MakeLoad
 from integration.faults.load import Report
 from integration.faults.tally import finish, is_alive, members, runs

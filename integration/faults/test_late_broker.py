@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.load import Report
 from integration.faults.servers import Server
 from integration.faults.tally import finish

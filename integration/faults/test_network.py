@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.conftest import MakeLoad
 from integration.faults.load import Report
 from integration.faults.proxy import Proxy

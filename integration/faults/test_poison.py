@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import pytest
 
 from asynctasq.drivers import State
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.load import Report, body
 from integration.faults.poison import add_poison
 from integration.faults.report import Row

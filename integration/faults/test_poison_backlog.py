@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.load import Report, body
 from integration.faults.poison import abandon, add_poison, killers
 from integration.faults.tally import finish, runs

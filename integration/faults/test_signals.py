@@ -5,7 +5,8 @@ import signal
 import subprocess
 import time
 
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.load import Report
 from integration.faults.tally import finish, members, runs
 

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from integration.application import Application, until
+from asynctasq.testing.waiting import until
+from integration.application import Application
 from integration.faults.load import Report
 from integration.faults.proxy import Proxy
 from integration.faults.tally import finish, limits, runs

@@ -3,13 +3,11 @@
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -17,7 +15,9 @@ import pymysql
 import pytest
 from pydantic import SecretStr
 
+from asynctasq.testing.brokers import find_program, search_path, shared_url
 from asynctasq.testing.ports import free_port
+from asynctasq.testing.waiting import until
 from asynctasq_mysql import MySQLDriver, MySQLSettings
 from asynctasq_mysql.literals import name
 
@@ -34,14 +34,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def mysql_url(request: pytest.FixtureRequest) -> str:
     """A server that is there already."""
-    if url := os.environ.get("ASYNCTASQ_TEST_MYSQL_URL"):
-        return url
-    try:
-        socket.create_connection(("localhost", 3306), timeout=1).close()
-    except OSError:
-        reason = "no MySQL: set ASYNCTASQ_TEST_MYSQL_URL, or start one on localhost:3306"
-        do_without(request, reason)
-    return "mysql://root@localhost:3306/test"
+    return shared_url(request, "mysql", 3306, "mysql://root@localhost:3306/test")
 
 
 @pytest.fixture(scope="session")
@@ -201,8 +194,8 @@ class Server:
         self.options = options
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        binary = shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin")
-        install = shutil.which("mariadb-install-db")
+        binary = shutil.which("mariadbd", path=search_path())
+        install = shutil.which("mariadb-install-db", path=search_path())
         assert binary is not None
         assert install is not None
         self._binary = binary
@@ -266,14 +259,6 @@ def driver_on() -> "MakeDriver":
     return lambda url, **more: MySQLDriver(MySQLSettings(mysql_dsn=SecretStr(url), **more))
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition, and fail when it does not come."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
-
-
 Refuse = Callable[..., None]
 StartServer = Callable[..., Server]
 MakeDriver = Callable[..., MySQLDriver]
@@ -282,11 +267,5 @@ ConnectDriver = Callable[[], Awaitable[MySQLDriver]]
 
 def need_mariadb(request: pytest.FixtureRequest) -> None:
     """Do without where no server can be started."""
-    if shutil.which("mariadb-install-db") is None:
-        do_without(request, "there is no mariadbd to start")
-
-
-def do_without(request: pytest.FixtureRequest, reason: str) -> NoReturn:
-    """Skip, or fail where brokers are required."""
-    required = request.config.getoption("--require-brokers", default=False)
-    (pytest.fail if required else pytest.skip)(reason)
+    find_program(request, "mariadbd")
+    find_program(request, "mariadb-install-db")

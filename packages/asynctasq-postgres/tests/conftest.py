@@ -10,16 +10,19 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, NoReturn
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from asynctasq.testing.brokers import find_program, search_path, shared_url
 from asynctasq.testing.ports import free_port
 from asynctasq_postgres import PostgresDriver, PostgresSettings
 
+#: Changes the user; in a directory that not every user has on PATH.
+RUNUSER = shutil.which("runuser", path=search_path()) or "runuser"
 #: Makes a driver on the shared server, with these settings.
 MakeDriver = Callable[..., PostgresDriver]
 #: Seconds after which a server that does not come up, or a state that does not come, is missing.
@@ -35,16 +38,8 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def postgres_url(request: pytest.FixtureRequest) -> str:
     """A server that is there already."""
-    url = os.environ.get("ASYNCTASQ_TEST_POSTGRES_URL")
-    if url:
-        return url
     url = "postgresql://postgres@localhost:5432/test"
-    try:
-        asyncio.run(_answers(url))
-    except (OSError, asyncpg.PostgresError) as error:
-        reason = f"no PostgreSQL: set ASYNCTASQ_TEST_POSTGRES_URL, or start one: {error}"
-        do_without(request, reason)
-    return url
+    return shared_url(request, "postgres", 5432, url)
 
 
 @pytest.fixture(scope="session")
@@ -95,8 +90,7 @@ def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["Server"]:
     """A private server that is running."""
-    if program("postgres") is None:
-        do_without(request, "there is no postgres to start")
+    find_program(request, program("postgres"))
     one = Server(tmp_path_factory.mktemp("server"))
     one.start()
     yield one
@@ -156,9 +150,9 @@ class Server:
         return asyncio.run(ask())
 
     def _run(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
-        become = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
+        become = (RUNUSER, "-u", "postgres", "--") if os.geteuid() == 0 else ()
         return subprocess.Popen(
-            [*become, str(program(name)), *arguments],
+            [*become, program(name), *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
@@ -207,13 +201,7 @@ async def _answers(url: str) -> None:
     await connection.close()
 
 
-def program(name: str) -> str | None:
-    """A program of the newest PostgreSQL here."""
+def program(name: str) -> str:
+    """A program of the newest PostgreSQL here; its name alone where there is none."""
     installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(installed[-1]) if installed else shutil.which(name)
-
-
-def do_without(request: pytest.FixtureRequest, reason: str) -> NoReturn:
-    """Skip, or fail where brokers are required."""
-    required = request.config.getoption("--require-brokers", default=False)
-    (pytest.fail if required else pytest.skip)(reason)
+    return str(installed[-1]) if installed else name

@@ -18,6 +18,7 @@ import pytest
 from pydantic import SecretStr
 
 from asynctasq.drivers import BaseDriver, Level, Message
+from asynctasq.testing.brokers import may_use_servers, search_path
 from asynctasq.testing.contract import (
     DiagnosticsContract,
     DriverContract,
@@ -50,10 +51,12 @@ logfile = {folder}/log
 
 
 @pytest.fixture(scope="module")
-def pooled(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def pooled(
+    request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """The DSN of a pooler in front of the server that is there."""
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
+    program = shutil.which("pgbouncer", path=search_path())
+    if program is None or not may_use_servers(request):
         pytest.skip("there is no pgbouncer to start")
     port = free_port()
     parts = urlsplit(postgres_url)

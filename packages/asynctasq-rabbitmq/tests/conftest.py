@@ -2,15 +2,12 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 from urllib.request import urlopen
 from uuid import uuid4
 
@@ -20,14 +17,14 @@ from pydantic import SecretStr
 
 from asynctasq.drivers import Delivery
 from asynctasq.errors import BrokerUnavailable
+from asynctasq.testing.brokers import find_program, shared_url
 from asynctasq.testing.ports import free_port
+from asynctasq.testing.waiting import until
 from asynctasq_rabbitmq import RabbitMQDriver, RabbitMQSettings
 from asynctasq_rabbitmq.ladder import LEVELS
 from asynctasq_rabbitmq.link import Link
 from asynctasq_rabbitmq.names import Names
 
-#: Seconds in which a broker must have started.
-START_LIMIT = 60.0
 #: Where Debian keeps the program without the wrapper that changes the user.
 DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
@@ -41,15 +38,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def rabbitmq_url(request: pytest.FixtureRequest) -> str:
     """A server that is there already."""
-    if url := os.environ.get("ASYNCTASQ_TEST_RABBITMQ_URL"):
-        return url
-    try:
-        socket.create_connection(("localhost", 5672), timeout=1).close()
-    except OSError:
-        do_without(
-            request, "no RabbitMQ: set ASYNCTASQ_TEST_RABBITMQ_URL, or start one on localhost:5672"
-        )
-    return "amqp://guest:guest@localhost:5672/"
+    return shared_url(request, "rabbitmq", 5672, "amqp://guest:guest@localhost:5672/")
 
 
 @pytest.fixture(scope="session")
@@ -141,8 +130,8 @@ def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["PrivateServer"]:
     """A server that may be killed."""
-    if not (DEBIAN.exists() or shutil.which("rabbitmq-server")):
-        do_without(request, "there is no rabbitmq-server to start")
+    find_program(request, "rabbitmq-server", str(DEBIAN))
+    find_program(request, "openssl")
     one = PrivateServer(tmp_path_factory.mktemp("rabbitmq"))
     try:
         one.start()
@@ -235,7 +224,7 @@ class PrivateServer:
                 stderr=log,
                 start_new_session=True,
             )
-        until(self._answers, START_LIMIT)
+        until(self._answers)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -268,20 +257,6 @@ class PrivateServer:
                 return True
         except OSError:
             return False
-
-
-def do_without(request: pytest.FixtureRequest, reason: str) -> NoReturn:
-    """Skip, or fail where brokers are required."""
-    required = request.config.getoption("--require-brokers", default=False)
-    (pytest.fail if required else pytest.skip)(reason)
-
-
-def until(condition: Callable[[], object], limit: float) -> None:
-    """Wait for a condition, and fail when it does not come."""
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.05)
 
 
 class Proxy:

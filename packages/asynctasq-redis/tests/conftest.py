@@ -1,11 +1,8 @@
 """Where the tests find servers: one that is there already, and private ones that they stop."""
 
-import os
-import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +13,9 @@ from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import RedisError
 
+from asynctasq.testing.brokers import find_program, shared_url
 from asynctasq.testing.ports import free_port
+from asynctasq.testing.waiting import until
 from asynctasq_redis import RedisDriver, RedisSettings
 
 #: Seconds after which a server that does not come up, or a state that does not come, is missing.
@@ -33,15 +32,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def redis_url(request: pytest.FixtureRequest) -> str:
     """A server that is there already."""
-    if url := os.environ.get("ASYNCTASQ_TEST_REDIS_URL"):
-        return url
-    try:
-        socket.create_connection(("localhost", 6379), timeout=1).close()
-    except OSError:
-        reason = "no Redis: set ASYNCTASQ_TEST_REDIS_URL, or start one on localhost:6379"
-        required = request.config.getoption("--require-brokers", default=False)
-        (pytest.fail if required else pytest.skip)(reason)
-    return "redis://localhost:6379"
+    return shared_url(request, "redis", 6379, "redis://localhost:6379")
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +51,14 @@ def settings(redis_url: str, redis_prefix: str) -> RedisSettings:
     return RedisSettings(redis_url=SecretStr(redis_url), redis_prefix=redis_prefix)
 
 
+@pytest.fixture(scope="session")
+def redis_program(request: pytest.FixtureRequest) -> str:
+    """What starts private servers."""
+    return find_program(request, "redis-server")
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator["StartServer"]:
+def server(redis_program: str, tmp_path: Path) -> Iterator["StartServer"]:
     """A function that starts a private server with these options."""
     with ExitStack() as stack:
 
@@ -74,28 +71,28 @@ def server(tmp_path: Path) -> Iterator["StartServer"]:
 
 
 @pytest.fixture(scope="module")
-def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def cluster_url(redis_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Cluster of three masters that share the slots."""
     with cluster_in(tmp_path_factory.mktemp("cluster")) as servers:
         yield url_of_cluster(servers)
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[Sequence["Server"], str]]:
+def cluster(redis_program: str, tmp_path: Path) -> Iterator[tuple[Sequence["Server"], str]]:
     """The nodes of a Cluster of its own, which serve on when one is away, and its URL."""
     with cluster_in(tmp_path, "--cluster-require-full-coverage", "no") as servers:
         yield servers, url_of_cluster(servers)
 
 
 @pytest.fixture
-def sentinel(tmp_path: Path) -> Iterator[tuple["Server", str]]:
+def sentinel(redis_program: str, tmp_path: Path) -> Iterator[tuple["Server", str]]:
     """A master with a replica, and the URL of the Sentinel that watches them."""
     with sentinel_in(tmp_path) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def sentinel_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def sentinel_url(redis_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a Sentinel whose master stays."""
     with sentinel_in(tmp_path_factory.mktemp("sentinel")) as (_, url):
         yield url
@@ -121,13 +118,12 @@ class Server:
         return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        binary = shutil.which("redis-server")
-        if binary is None:
-            pytest.skip("there is no redis-server to start")
         self._directory.mkdir(parents=True, exist_ok=True)
         common = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory))
         self._process = subprocess.Popen(
-            [binary, *self._options, *common], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["redis-server", *self._options, *common],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         until(self._answers)
 
@@ -210,14 +206,6 @@ def sentinel_in(directory: Path) -> Iterator[tuple[Server, str]]:
         until(lambda: "'state': 'online'" in str(master.ask("INFO", "replication")))
         until(lambda: "'slaves': 1" in str(watcher.ask("INFO", "sentinel")))
         yield master, f"redis+sentinel://127.0.0.1:{watcher.port}/mymaster"
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition, and fail when it does not come."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
 
 
 def _is_complete(server: Server, nodes: int) -> bool:

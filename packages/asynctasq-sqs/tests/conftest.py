@@ -17,6 +17,7 @@ import pytest
 from aiohttp import ClientSession, TCPConnector, web
 from pydantic import SecretStr
 
+from asynctasq.testing.brokers import find_program
 from asynctasq_sqs import SQSDriver, SQSSettings
 
 #: Makes settings for an endpoint.
@@ -34,8 +35,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def emulator() -> Iterator[str]:
+def emulator(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of an emulator, a process of its own."""
+    find_program(request, sys.executable)
     command = [sys.executable, str(Path(__file__).with_name("emulator.py")), "0"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
