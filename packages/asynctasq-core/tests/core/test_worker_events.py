@@ -13,12 +13,12 @@ from worker_for_tests import NewDriver, Wrapped, wait_until, work
 from asynctasq import Config, Worker, dispatch_many, init, run
 from asynctasq.core.producer.client import client
 from asynctasq.events import (
+    AttemptCancelled,
     AttemptEvent,
     Event,
     LeaseLost,
     LoggingEmitter,
     OutcomesSettled,
-    TaskCancelled,
     TaskDied,
     TaskEnqueued,
     TaskEvent,
@@ -130,8 +130,8 @@ async def test_a_shutdown_tells_what_it_cancels(new_driver: NewDriver, recorder:
     await wait_until(lambda: gate.inside == 1)
     await worker.stop()
     await running
-    assert recorder.of_tasks() == [TaskStarted, TaskCancelled]
-    assert recorder.only(TaskCancelled)[0].reason == "shutdown"
+    assert recorder.of_tasks() == [TaskStarted, AttemptCancelled]
+    assert recorder.only(AttemptCancelled)[0].reason == "shutdown"
 
 
 async def test_a_lost_lease_is_told(new_driver: NewDriver, recorder: Recorder) -> None:
@@ -141,14 +141,14 @@ async def test_a_lost_lease_is_told(new_driver: NewDriver, recorder: Recorder) -
     await dispatch_many([tasks.pass_gate("lost")])
     worker = Worker(driver, lease=1, emitters=[recorder])  # pyright: ignore[reportArgumentType]
     running = asyncio.create_task(worker.start())
-    await wait_until(lambda: bool(recorder.only(TaskCancelled)))
+    await wait_until(lambda: bool(recorder.only(AttemptCancelled)))
     driver.siblings[0].loses_leases = False
     gate.opened.set()  # it comes again when its lease has run out
     await wait_until(lambda: bool(recorder.only(TaskSucceeded)))
     await worker.stop()
     await running
-    assert recorder.only(TaskCancelled)[0].reason == "lease lost"
-    assert recorder.only(LeaseLost)[0].task_id == recorder.only(TaskCancelled)[0].task_id
+    assert recorder.only(AttemptCancelled)[0].reason == "lease lost"
+    assert recorder.only(LeaseLost)[0].task_id == recorder.only(AttemptCancelled)[0].task_id
 
 
 async def test_a_worker_that_lives_says_so(new_driver: NewDriver, recorder: Recorder) -> None:

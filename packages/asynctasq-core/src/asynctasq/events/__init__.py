@@ -3,11 +3,11 @@
 from asynctasq.events.emitters import make_emitter
 from asynctasq.events.log_emitter import LoggingEmitter
 from asynctasq.events.records import (
+    AttemptCancelled,
     AttemptEvent,
     Event,
     LeaseLost,
     OutcomesSettled,
-    TaskCancelled,
     TaskDied,
     TaskEnqueued,
     TaskEvent,
@@ -23,6 +23,7 @@ from asynctasq.events.records import (
 from asynctasq.events.stream import ClosingEmitter, EventEmitter, EventStream
 
 __all__ = [
+    "AttemptCancelled",
     "AttemptEvent",
     "ClosingEmitter",
     "Event",
@@ -31,7 +32,6 @@ __all__ = [
     "LeaseLost",
     "LoggingEmitter",
     "OutcomesSettled",
-    "TaskCancelled",
     "TaskDied",
     "TaskEnqueued",
     "TaskEvent",

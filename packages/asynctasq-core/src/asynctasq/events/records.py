@@ -107,7 +107,7 @@ class TaskDied(AttemptEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskCancelled(AttemptEvent):
+class AttemptCancelled(AttemptEvent):
     """The worker cut an attempt short; it says nothing about the task.
 
     Attributes:

@@ -3,11 +3,11 @@
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 
 from asynctasq.events.records import (
+    AttemptCancelled,
     AttemptEvent,
     Event,
     LeaseLost,
     OutcomesSettled,
-    TaskCancelled,
     TaskDied,
     TaskEnqueued,
     TaskFailed,
@@ -27,7 +27,7 @@ _OUTCOMES: dict[type[Event], str] = {
     TaskSucceeded: "succeeded",
     TaskRetried: "retried",
     TaskDied: "dead",
-    TaskCancelled: "cancelled",
+    AttemptCancelled: "cancelled",
 }
 
 

@@ -5,12 +5,13 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from asynctasq.config import RetryStrategy
 from asynctasq.errors import ConfigError
 from asynctasq.tasks.arguments import Parameters
 from asynctasq.tasks.call import TaskCall
 from asynctasq.tasks.definition import Mode, TaskDefinition
 from asynctasq.tasks.naming import as_aliases, task_name
-from asynctasq.tasks.options import ExceptionTypes, RetryStrategy, TaskOptions
+from asynctasq.tasks.options import ExceptionTypes, TaskOptions
 from asynctasq.tasks.registry import registry
 
 P = ParamSpec("P")

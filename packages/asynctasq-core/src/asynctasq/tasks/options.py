@@ -4,11 +4,11 @@ import math
 import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Union, cast, get_args, get_origin
+from typing import Union, cast, get_args, get_origin
 
+from asynctasq.config import RetryStrategy
 from asynctasq.errors import ConfigError
 
-RetryStrategy = Literal["fixed", "exponential"]
 Exceptions = tuple[type[BaseException], ...]
 #: What authors may give for these: one class, or several.
 ExceptionTypes = type[BaseException] | Iterable[type[BaseException]]

@@ -69,7 +69,7 @@ class Outcomes:
         """It was cancelled from outside: released, or without an outcome if its lease was lost."""
         if attempt.user_code_started:
             reason = attempt.cancel_reason.value if attempt.cancel_reason else "interrupted"
-            self._emit(records.TaskCancelled, attempt, reason=reason)
+            self._emit(records.AttemptCancelled, attempt, reason=reason)
         if attempt.cancel_reason is CancelReason.LEASE_LOST:
             logger.warning(
                 "%s cancelled: its lease was lost, to another worker or to a command that "

@@ -6,7 +6,7 @@ hurried author breaks it. They test the suite, and show a driver's author what t
 
 from asynctasq.testing.faults import (
     abandoned,
-    abilities,
+    capabilities,
     connection,
     control,
     dequeue,
@@ -21,7 +21,7 @@ __all__ = [
     "FAULTS",
     "ContractTest",
     "abandoned",
-    "abilities",
+    "capabilities",
     "caught_by",
     "connection",
     "control",
