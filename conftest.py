@@ -1,4 +1,4 @@
-"""Options of the whole test suite, which tests run by default, and which stay together."""
+"""Options of the whole test suite, and which tests run by default."""
 
 import signal
 
@@ -31,13 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long unless asked for; keep together what shares a server (``-n``)."""
+    """Leave out what takes long unless asked for; give integration tests more time."""
     chosen: list[pytest.Item] = []
     slow: list[pytest.Item] = []
     for item in items:
-        integration = "integration" in item.path.parts
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-        if integration and not item.get_closest_marker("timeout"):
+        if "integration" in item.path.parts and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(INTEGRATION_LIMIT))
         is_slow = "faults" in item.path.parts or item.get_closest_marker("slow") is not None
         (slow if is_slow and not config.getoption("--slow") else chosen).append(item)
@@ -55,13 +53,3 @@ def pytest_terminal_summary(
             "Left out: tests that need a broker (--brokers=local or --brokers=containers), "
             "and tests that take long (--slow); CONTRIBUTING.md has more."
         )
-
-
-def _group(item: pytest.Item) -> str:
-    if "rabbitmq_url" in getattr(item, "fixturenames", ()):
-        # the local broker may have file handles for few quorum queues only
-        return "local RabbitMQ"
-    callspec = getattr(item, "callspec", None)
-    server = callspec.params.get("application") if callspec else None
-    place = "faults" if "faults" in item.path.parts else item.path.name
-    return f"{place}-{server or ''}"

@@ -2,6 +2,9 @@
 
 import pytest
 
+#: One process of several runs the batch of commands, for all tests.
+pytestmark = pytest.mark.xdist_group("bad input")
+
 CASES: list[tuple[list[str], int, str]] = [
     (["--concurrency", "0"], 2, "concurrency must be at least 1"),
     (["--queues", " , "], 2, "--queues needs at least one name"),
