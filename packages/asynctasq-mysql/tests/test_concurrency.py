@@ -135,15 +135,15 @@ async def test_an_idle_driver_asks_five_times_a_second_at_most(on_server, server
     await asyncio.wait([waiting])
 
 
-async def test_looking_at_a_busy_queue_costs_no_transaction(on_server) -> None:
+async def test_polling_a_busy_queue_costs_no_transaction(on_server) -> None:
     driver = await on_server()
     await driver.enqueue([Message("late", "queue", b"", 60)])
     found = await driver.session.run(
         lambda link: claim(link, driver.session.tables, Request(["queue", "none"], 9, 30))
     )
     assert found.deliveries == []
-    assert found.soonest is not None
-    assert 50 < found.soonest <= 60
+    assert found.next_due is not None
+    assert 50 < found.next_due <= 60
 
 
 def questions(server) -> int:

@@ -1,4 +1,4 @@
-"""What is looked at when a driver connects: the server's version, its packets, and the tables."""
+"""Checks when a driver connects: the server's version, its packet size, and the tables."""
 
 import re
 
@@ -13,27 +13,27 @@ OLDEST_MARIADB = (10, 6)
 
 
 async def check_version(link: Link, location: str) -> None:
-    """Raise `BrokerRejected` for a server that knows no SKIP LOCKED."""
+    """Raise `BrokerRejected` if the server is too old for SKIP LOCKED."""
     ((version,),) = (await link.run("SELECT VERSION()"))[0]
     if lack := too_old(version):
         raise BrokerRejected(f"{product(version)} at {location} is version {version}; {lack}")
 
 
 def product(version: str) -> str:
-    """Which of the two it is."""
+    """Return "MariaDB" or "MySQL"."""
     return "MariaDB" if "mariadb" in version.lower() else "MySQL"
 
 
 def too_old(version: str) -> str:
-    """What is needed instead of this version; nothing if it will do."""
+    """Return the version that is required; an empty string if this one will do."""
     numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
     oldest = OLDEST_MARIADB if product(version) == "MariaDB" else OLDEST_MYSQL
     return "" if numbers >= oldest else f"at least {'.'.join(map(str, oldest))} is needed"
 
 
 async def check_tables(link: Link, tables: Tables, location: str) -> None:
-    """Raise `BrokerRejected` for tables that are missing or behind."""
-    missing = [one.name for one in await pending(link, tables)]
+    """Raise `BrokerRejected` if tables are missing or outdated."""
+    missing = [migration.name for migration in await pending(link, tables)]
     if missing:
         raise BrokerRejected(
             f"the tables of {tables.queue} at {location} are missing or behind"
@@ -42,6 +42,6 @@ async def check_tables(link: Link, tables: Tables, location: str) -> None:
 
 
 async def max_allowed_packet(link: Link) -> int:
-    """The longest packet, in bytes, that the server takes."""
+    """Return the server's limit for one packet, in bytes."""
     ((length,),) = (await link.run("SELECT @@max_allowed_packet"))[0]
     return length

@@ -1,7 +1,7 @@
-"""One connection: how it is opened, and statements of which several take one round trip."""
+"""One connection to the server: opening, TLS, and several statements in one round trip."""
 
 # pyright: reportUnknownMemberType=false, reportUntypedBaseClass=false, reportMissingTypeStubs=false
-# aiomysql has no types; what is used of it is behind `Link`
+# aiomysql has no types; all use of it is behind `Link`
 
 import asyncio
 import ssl
@@ -19,16 +19,16 @@ from asynctasq_mysql.url import TLS, Target
 
 Row = tuple[Any, ...]
 
-#: Seconds in which the server must answer: a peer that is gone without a word never does. The
-#: third of a usual lease later, and there is time to renew it on another connection.
+#: Seconds in which the server must answer: a peer that vanished never does. Short enough to leave
+#: time to extend a lease of the usual length on another connection.
 ANSWER_LIMIT = 15.0
-#: Seconds in which a connection must be there.
+#: Seconds in which a connection must be established.
 OPEN_LIMIT = 6.0
-#: Seconds that the end of a connection may take.
+#: Seconds that closing a connection may take.
 CLOSE_LIMIT = 0.5
 
-# Notes, such as that of a table that exists, would become warnings of Python's. The server's
-# init_connect may have turned autocommit off, which the client library does not notice.
+# Notes ("table exists") would become Python warnings, hence sql_notes. The server's init_connect
+# may have turned autocommit off without the client library noticing.
 _SETUP = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;"
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00',"
@@ -37,9 +37,9 @@ _SETUP = (
 
 
 class _Connection(aiomysql.Connection):
-    """One that sends no password in the clear where the DSN wants TLS.
+    """A connection that never sends a password in the clear where the DSN requires TLS.
 
-    aiomysql goes on without when the server, or who claims to be it, offers none.
+    aiomysql alone continues unencrypted when the server, or an impostor, offers no TLS.
     """
 
     needs_tls = False
@@ -51,7 +51,7 @@ class _Connection(aiomysql.Connection):
 
 
 class _Cursor(aiomysql.Cursor):
-    """One that does not ask for warnings after a statement: ours count what they change."""
+    """A cursor that fetches no warnings after a statement: ours check the rows they change."""
 
     async def _show_warnings(self, conn: object) -> None:
         pass
@@ -89,7 +89,7 @@ class Link:
             raise
 
     async def run(self, sql: str, *, limit: float | None = ANSWER_LIMIT) -> list[Sequence[Row]]:
-        """The rows of each statement in `sql`, which are divided by ``;``."""
+        """Run the statements in `sql`, separated by ``;``, and return the rows of each."""
         async with asyncio.timeout(limit):
             return await self._run(sql)
 
@@ -106,19 +106,19 @@ class Link:
             return results
 
     def is_open(self) -> bool:
-        """Whether the server has not hung up."""
+        """Whether the server has kept the connection open, as far as the socket shows."""
         connection = self._connection
         if connection.closed:
             return False
-        # as aiomysql's own pool looks at it
+        # the same test as in aiomysql's own pool
         return not (connection._reader.eof_received or connection._reader.exception())
 
     def abort(self) -> None:
-        """Drop the connection: the server rolls back."""
+        """Drop the connection; the server rolls back any open transaction."""
         self._connection.close()
 
     async def close(self) -> None:
-        """Say good-bye."""
+        """Close gracefully (COM_QUIT)."""
         writer = self._connection._writer
         with suppress(OSError), resets():
             async with asyncio.timeout(CLOSE_LIMIT):
@@ -129,14 +129,14 @@ class Link:
 
 
 def tls_context(tls: TLS) -> ssl.SSLContext | None:
-    """How to encrypt, None for not at all; raises `BrokerRejected` for files that do not load."""
+    """Return the SSL context, None without TLS; raise `BrokerRejected` if a file does not load."""
     if tls.mode == "disabled":
         return None
     try:
         context = ssl.create_default_context(cafile=tls.ca or None)
         if tls.cert:
             context.load_cert_chain(tls.cert, tls.key or None)
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # including ssl.SSLError
         raise BrokerRejected(
             f"ssl_ca, ssl_cert or ssl_key of mysql_dsn does not load: {error.strerror}"
         ) from error

@@ -1,4 +1,4 @@
-"""Pausing queues and taking messages away from who holds them: the `Control` ability."""
+"""The `Control` capability: pauses queues, and revokes held messages."""
 
 from collections.abc import Sequence
 
@@ -12,35 +12,35 @@ class MySQLControl:
 
     @property
     def session(self) -> Session:
-        """What there is while the driver is connected."""
+        """The session of the connected driver."""
         raise NotImplementedError
 
     async def pause(self, queue: str) -> bool:
-        """Deliver a queue no more; see `Control.pause`."""
+        """Stop delivering from a queue; see `Control.pause`."""
         table = self.session.tables.paused
         return await self._changed(f"INSERT IGNORE INTO {table} VALUES ({name(queue)})")
 
     async def resume(self, queue: str) -> bool:
-        """Deliver it again; see `Control.resume`."""
+        """Deliver from the queue again; see `Control.resume`."""
         table = self.session.tables.paused
         changed = await self._changed(f"DELETE FROM {table} WHERE queue = {name(queue)}")
         self.session.waiters.wake([queue])
         return changed
 
     async def paused(self) -> Sequence[str]:
-        """The paused queues; see `Control.paused`."""
+        """Return the paused queues; see `Control.paused`."""
         table = self.session.tables.paused
         (rows,) = await self.session.query(f"SELECT queue FROM {table} ORDER BY queue")
         return [unnamed(queue) for (queue,) in rows]
 
     async def revoke(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
         """Remove held messages; see `Control.revoke`."""
-        tables, gone = self.session.tables, set[str]()
+        tables, removed = self.session.tables, set[str]()
         for chunk in chunks(dict.fromkeys(ids)):
-            gone |= await self.session.run(
+            removed |= await self.session.run(
                 lambda link, chunk=chunk: remove_held(link, tables, queue, chunk)
             )
-        return [one for one in dict.fromkeys(ids) if one in gone]
+        return [message_id for message_id in dict.fromkeys(ids) if message_id in removed]
 
     async def _changed(self, statement: str) -> bool:
         *_, ((count,),) = await self.session.query(f"{statement}; SELECT ROW_COUNT()")

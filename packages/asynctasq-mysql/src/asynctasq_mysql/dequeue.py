@@ -1,4 +1,4 @@
-"""One dequeue: take what is due, or look again until there is something."""
+"""One dequeue: claims messages that are due, and polls until there are any."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ class Fetch:
         self._request = request
 
     async def run(self, wait: float) -> Sequence[Delivery]:
-        """Take messages, or nothing after `wait` seconds."""
+        """Return leased messages, or none after `wait` seconds."""
         session, loop = self._session, asyncio.get_running_loop()
         deadline = loop.time() + wait
-        with session.waiters.watch(self._request.queues) as news:
+        with session.waiters.watch(self._request.queues) as woken:
             while True:
-                news.clear()
+                woken.clear()
                 session.check_open()
-                found = await session.shield.run(self._claim(), self._give_back)
+                claimed = await session.shield.run(self._claim(), self._give_back)
                 left = deadline - loop.time()
-                session.backlog = len(found.deliveries) == self._request.limit
-                if found.deliveries:
-                    session.pace.quicken()
-                if found.deliveries or left <= 0:
-                    return found.deliveries
-                await self._wait(news, left, found.soonest)
+                session.backlog = len(claimed.deliveries) == self._request.limit
+                if claimed.deliveries:
+                    session.poll_interval.reset()
+                if claimed.deliveries or left <= 0:
+                    return claimed.deliveries
+                await self._wait(woken, left, claimed.next_due)
 
     async def _claim(self) -> Claim:
         session = self._session
@@ -47,9 +47,9 @@ class Fetch:
             await session.run(lambda link: settle(link, session.tables, items))
             session.waiters.wake(self._request.queues)
 
-    async def _wait(self, news: asyncio.Event, left: float, soonest: float | None) -> None:
-        # What is due and was not taken is in somebody else's hands, for a moment.
-        seconds = min(self._session.pace.pause(), left, soonest or left)
+    async def _wait(self, woken: asyncio.Event, left: float, next_due: float | None) -> None:
+        # A message that is due but was not claimed is locked by another worker for a moment.
+        seconds = min(self._session.poll_interval.next(), left, next_due or left)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await news.wait()
+                await woken.wait()

@@ -1,4 +1,4 @@
-"""What every check of `Diagnostics` is given."""
+"""The input of every check of `Diagnostics`."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from asynctasq_mysql.settings import MySQLSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A connection to look through, the server's settings, and the names of the tables."""
+class DiagnosticContext:
+    """A connection, the server's settings, and the names of the tables."""
 
     link: Link
     variables: Mapping[str, str]
@@ -19,16 +19,16 @@ class Look:
     location: str
 
     async def rows(self, sql: str) -> Sequence[Row]:
-        """The rows of a statement."""
+        """Run a statement and return its rows."""
         return (await self.link.run(sql))[0]
 
 
-#: Looks at one thing; nothing where there is nothing to look at.
-Check = Callable[[Look], Awaitable[Finding | None]]
+#: Checks one subject; None where it does not apply.
+Check = Callable[[DiagnosticContext], Awaitable[Finding | None]]
 
 
-async def look_through(link: Link, settings: MySQLSettings) -> Look:
-    """A look at the server that `link` is open to."""
+async def diagnostic_context(link: Link, settings: MySQLSettings) -> DiagnosticContext:
+    """Read the server's settings over `link`."""
     (rows,) = await link.run("SHOW GLOBAL VARIABLES")
     variables = {name.lower(): value for name, value in rows}
-    return Look(link, variables, settings.tables(), settings.location())
+    return DiagnosticContext(link, variables, settings.tables(), settings.location())

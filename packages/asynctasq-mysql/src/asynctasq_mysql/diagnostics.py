@@ -1,4 +1,4 @@
-"""Looking for what keeps workers from running well: the `Diagnostics` ability."""
+"""The `Diagnostics` capability: finds what keeps workers from running well."""
 
 # pyright: reportUnknownMemberType=false
 # the client library has no types
@@ -9,7 +9,7 @@ import pymysql
 
 from asynctasq.drivers import Finding
 from asynctasq_mysql.connection import Link
-from asynctasq_mysql.diagnostic_context import Check, Look, look_through
+from asynctasq_mysql.diagnostic_context import Check, DiagnosticContext, diagnostic_context
 from asynctasq_mysql.errors import error_code, error_text, translate_errors
 from asynctasq_mysql.server_checks import durability, isolation, lock_wait, packet, role, version
 from asynctasq_mysql.settings import MySQLSettings
@@ -30,7 +30,7 @@ CHECKS: Mapping[str, Check] = {
     "oldest transaction": oldest_transaction,
     "history": history,
 }
-#: What is an answer to the question itself: rights that are missing, tables and settings.
+#: Error numbers that answer a check: a missing right, table, column or setting.
 _ANSWERED = frozenset({1044, 1054, 1109, 1142, 1143, 1146, 1193, 1227, 1356})
 
 
@@ -43,21 +43,21 @@ class MySQLDiagnostics:
         raise NotImplementedError
 
     async def diagnose(self) -> Sequence[Finding]:
-        """What was found, on a connection of its own; see `Diagnostics.diagnose`."""
+        """Run all checks over a connection of their own; see `Diagnostics.diagnose`."""
         link = Link(self.mysql.target())
         with translate_errors(self.mysql.location()):
             await link.open()
             try:
-                look = await look_through(link, self.mysql)
-                found = [await _look(name, check, look) for name, check in CHECKS.items()]
+                context = await diagnostic_context(link, self.mysql)
+                found = [await _run(name, check, context) for name, check in CHECKS.items()]
             finally:
                 await link.close()
-        return [one for one in found if one is not None]
+        return [finding for finding in found if finding is not None]
 
 
-async def _look(name: str, check: Check, look: Look) -> Finding | None:
+async def _run(name: str, check: Check, context: DiagnosticContext) -> Finding | None:
     try:
-        return await check(look)
+        return await check(context)
     except pymysql.Error as error:
         if error_code(error) not in _ANSWERED:
             raise

@@ -1,4 +1,4 @@
-"""The statements that store messages."""
+"""Enqueues: the statements that store messages."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,35 +14,35 @@ from asynctasq_mysql.names import Tables
 LONGEST_NAME = 255
 #: Longest delay in seconds.
 LONGEST_DELAY = 100 * 365 * 86400.0
-#: Bytes of one packet that are no body: its statement, and names.
+#: Bytes of a packet kept for the statement and names around a body.
 OVERHEAD = 4096
-#: Bytes of SQL after which a statement takes no further message.
+#: Bytes of SQL in one statement; further messages go into the next.
 PACKET = 4 * 1024 * 1024
 
 
 def max_body(max_allowed_packet: int) -> int:
-    """The longest body, in bytes, that fits into a packet: as digits it is twice as long."""
+    """Return the longest body in bytes that fits into a packet; hexadecimal doubles its length."""
     return max(0, (max_allowed_packet - OVERHEAD) // 2)
 
 
 def check(messages: Sequence[Message], longest_body: int) -> None:
-    """Raise `BrokerRejected` unless all of `messages` can be stored."""
+    """Raise `BrokerRejected` if one of `messages` cannot be stored."""
     for message in messages:
         check_message(
             message,
             longest_body=longest_body,
             longest_delay=LONGEST_DELAY,
-            because=", half the server's max_allowed_packet",
+            suffix=", half the server's max_allowed_packet",
         )
-        for one in (message.id, message.queue):
-            if len(one.encode(errors="surrogatepass")) > LONGEST_NAME:
+        for value in (message.id, message.queue):
+            if len(value.encode(errors="surrogatepass")) > LONGEST_NAME:
                 raise BrokerRejected(
-                    f"{one[:20]!r}… is too long a name: at most {LONGEST_NAME} bytes are possible"
+                    f"{value[:20]!r}… is too long a name: at most {LONGEST_NAME} bytes are allowed"
                 )
 
 
 def portions(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
-    """`messages` in portions that fit into one packet each, if each of them does."""
+    """Split `messages` into portions that fit into one packet each."""
     portion: list[Message] = []
     size = 0
     for message in messages:
@@ -57,7 +57,7 @@ def portions(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
 
 
 async def store(link: Link, tables: Tables, messages: Sequence[Message]) -> None:
-    """Store those whose ids are not stored, all or none of them, in a transaction of its own."""
+    """Store messages whose ids are new, all or none of them, in one transaction."""
     parts = [
         ";".join([insert(tables, portion), *delete_dead(tables, portion)])
         for portion in portions(messages)
@@ -69,7 +69,7 @@ async def store(link: Link, tables: Tables, messages: Sequence[Message]) -> None
 
 
 def insert(tables: Tables, messages: Sequence[Message]) -> str:
-    """Store those whose ids are not stored."""
+    """Return the statement that stores messages whose ids are not in the queue table."""
     rows = ",".join(map(_row, messages))
     return (
         f"INSERT INTO {tables.queue} (queue, id, body, visible_at) VALUES {rows}"
@@ -78,16 +78,16 @@ def insert(tables: Tables, messages: Sequence[Message]) -> str:
 
 
 def delete_dead(tables: Tables, messages: Sequence[Message]) -> Iterator[str]:
-    """Take back those that are dead, for the transaction that stored them.
+    """Yield statements that remove messages just stored whose ids are dead letters.
 
-    In this order: a message that dies meanwhile holds up the first statement and is found here.
+    To be run after `insert`, which waits for a message that dies meanwhile; it is found here.
     """
     for source in _dead(tables, messages):
         yield f"DELETE m {source}"
 
 
 def find_dead(tables: Tables, messages: Sequence[Message]) -> Iterator[str]:
-    """The rows that `delete_dead` would remove; it locks nothing, in whatever isolation."""
+    """Yield queries for the rows that `delete_dead` removes; they lock no rows."""
     for source in _dead(tables, messages):
         yield f"SELECT m.seq {source}"
 
@@ -100,7 +100,7 @@ def _row(message: Message) -> str:
 
 
 def _dead(tables: Tables, messages: Sequence[Message]) -> Iterator[str]:
-    """The rows `m` of those that are dead, for each queue."""
+    """Yield a FROM clause for each queue: its rows `m` whose ids are dead letters."""
     by_queue: defaultdict[str, list[str]] = defaultdict(list)
     for message in messages:
         by_queue[message.queue].append(message.id)

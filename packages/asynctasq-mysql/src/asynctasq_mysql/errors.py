@@ -1,4 +1,4 @@
-"""From the exceptions of MySQL's clients to those of the seam, by the server's error numbers."""
+"""Translates exceptions of MySQL clients into the seam's, by the server's error numbers."""
 
 import re
 import ssl
@@ -11,15 +11,15 @@ from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 
 MIGRATE = "run: asynctasq migrate --driver mysql"
 
-#: A deadlock, a lock that was waited for too long, either of them over the next number of a table,
-#: and MariaDB's word for a row that has changed.
+#: Deadlock, lock wait timeout, failure to read an auto-increment value (caused by either), and
+#: MariaDB's "record has changed since last read".
 CONFLICTS = frozenset({1213, 1205, 1467, 1020})
-#: Refusals that end: shutdown and fail-over, no connection left, a full disk, a call cut short.
+#: Temporary refusals: shutdown, fail-over, too many connections, a full disk, an aborted query.
 _PASSING = CONFLICTS | {
     *(1021, 1028, 1040, 1041, 1047, 1053, 1077, 1079, 1105, 1114, 1158, 1159, 1160, 1161, 1180),
     *(1203, 1226, 1290, 1317, 1792, 1836, 1927, 1969, 3024, 3032, 3168, 4031),
 }
-#: Rights that are missing.
+#: A missing right.
 DENIED = frozenset({1044, 1142, 1143, 1227, 1370, 1410})
 _RIGHT = re.compile(r"([A-Z][A-Z, ]*?) command denied")
 _USER = re.compile(r"'[^']*'@'[^']*'")
@@ -37,21 +37,21 @@ _LASTING = {
 
 
 class NotEncrypted(Exception):
-    """The server offers no TLS, and the DSN wants it."""
+    """The server offers no TLS, which the DSN requires."""
 
 
 @contextmanager
 def translate_errors(location: str) -> Generator[None]:
-    """Raise what the client raises in the block as an error of the seam about `location`."""
+    """Translate exceptions of the client in the block into errors of the seam."""
     try:
         yield
-    # uvloop says RuntimeError of a connection that is gone
+    # uvloop raises RuntimeError when it writes to a closed connection
     except (pymysql.Error, NotEncrypted, OSError, RuntimeError) as error:
         raise translated(error, location) from error
 
 
 def translated(error: BaseException, location: str) -> BrokerError:
-    """The error of the seam that `error` means."""
+    """Return the error of the seam for `error`."""
     code, text = error_code(error), error_text(error)
     if code in _LASTING:
         return BrokerRejected(f"MySQL at {location} {_LASTING[code]}")
@@ -72,31 +72,31 @@ def translated(error: BaseException, location: str) -> BrokerError:
 
 
 def is_conflict(error: pymysql.Error) -> bool:
-    """Whether others were in the way, and the transaction may be tried again."""
+    """Whether a concurrent transaction interfered, so that a retry may succeed."""
     return error_code(error) in CONFLICTS
 
 
 def error_code(error: BaseException) -> int:
-    """The server's number of an error of any client library, 0 if it has none."""
+    """Return the server's number of an error of any client library, 0 if it has none."""
     code = error.args[0] if error.args else 0
     return code if isinstance(code, int) and not isinstance(error, OSError) else 0
 
 
 def error_text(error: BaseException) -> str:
-    """The first line of what the server or the client says."""
+    """Return the first line of the message of the server or the client."""
     text = str(error.args[1]) if error_code(error) and len(error.args) > 1 else str(error)
     return text.partition("\n")[0]
 
 
 def _grant(text: str) -> str:
-    """What an administrator has to run for a call that was refused with `text`."""
+    """Return advice with the GRANT that is missing, from the text of a refusal."""
     right = match[1] if (match := _RIGHT.match(text)) else "SELECT, INSERT, UPDATE, DELETE"
     user = match[0] if (match := _USER.search(text)) else "the user of mysql_dsn"
     return f"as an administrator run: GRANT {right} ON database.* TO {user}"
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What the system said, where the client library says it in its own words."""
+    """Return the operating system's error, where the client library wraps one."""
     while error.__cause__ is not None and not isinstance(error, OSError):
         error = error.__cause__
     return error

@@ -1,4 +1,4 @@
-"""Looking into queues and putting dead messages right: the `Inspector` ability."""
+"""The `Inspector` capability: counts, browses, requeues and deletes stored messages."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
@@ -40,24 +40,24 @@ class MySQLInspector:
 
     @property
     def session(self) -> Session:
-        """What there is while the driver is connected."""
+        """The session of the connected driver."""
         raise NotImplementedError
 
     async def queues(self) -> Sequence[QueueStats]:
-        """Every queue that holds a message; see `Inspector.queues`."""
+        """Count messages of every queue that holds any; see `Inspector.queues`."""
         return await self._stats("TRUE")
 
     async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
-        """These queues; see `Inspector.counts`."""
+        """Count messages of the given queues; see `Inspector.counts`."""
         if not queues:
             return []
-        known = {one.queue: one for one in await self._stats(f"queue IN ({names(queues)})")}
+        known = {stats.queue: stats for stats in await self._stats(f"queue IN ({names(queues)})")}
         return [known.get(queue) or QueueStats.empty(queue) for queue in queues]
 
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
     ) -> Sequence[StoredMessage]:
-        """Messages of one state; see `Inspector.browse`."""
+        """Return messages of one state; see `Inspector.browse`."""
         if limit < 1:
             return []
         tables = self.session.tables
@@ -74,15 +74,16 @@ class MySQLInspector:
         return [_stored(queue, row) for row in rows]
 
     async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
-        """Messages by id; see `Inspector.find`."""
+        """Return messages by id; see `Inspector.find`."""
         found: dict[str, StoredMessage] = {}
         for chunk in chunks(ids):
             for rows in await self.session.query(";".join(self._finding(queue, chunk))):
-                found.update((one.id, one) for one in (_stored(queue, row) for row in rows))
-        return [found[one] for one in ids if one in found]
+                messages = (_stored(queue, row) for row in rows)
+                found.update((message.id, message) for message in messages)
+        return [found[message_id] for message_id in ids if message_id in found]
 
     async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
-        """Dead messages become deliverable; see `Inspector.requeue`."""
+        """Make dead messages deliverable; see `Inspector.requeue`."""
         requeued = await self._by_chunk(
             ids, lambda link, chunk: _requeue(link, self.session.tables, queue, chunk)
         )
@@ -91,23 +92,23 @@ class MySQLInspector:
 
     async def delete(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
         """Remove messages; see `Inspector.delete`."""
-        tables, gone = self.session.tables, set[str]()
-        # each a run of its own: what is done again has forgotten what it did before
+        tables, removed = self.session.tables, set[str]()
+        # one transaction for each table: a retry after a conflict starts anew
         for table, which in ((tables.queue, f" AND NOT ({_HELD})"), (tables.dead_letters, "")):
-            gone |= {*await self._by_chunk(ids, partial(_delete, table, queue, which))}
-        return [one for one in dict.fromkeys(ids) if one in gone]
+            removed |= {*await self._by_chunk(ids, partial(_delete, table, queue, which))}
+        return [message_id for message_id in dict.fromkeys(ids) if message_id in removed]
 
     async def purge(self, queue: str, state: State) -> int:
         """Remove all messages of one state; see `Inspector.purge`."""
         if state is State.RUNNING:
-            raise BrokerRejected("messages that are running cannot be purged; wait for them")
+            raise BrokerRejected("running messages cannot be purged; wait for them to finish")
         tables, total = self.session.tables, 0
         table, which = tables.dead_letters, f"FORCE INDEX (died) WHERE queue = {name(queue)}"
         if state is not State.DEAD:
             table = tables.queue
             which = f"FORCE INDEX (due) WHERE queue = {name(queue)} AND {_WHERE[state]}"
-        while removed := await self.session.run(lambda link: _purge(link, table, which)):
-            total += removed
+        while count := await self.session.run(lambda link: _purge(link, table, which)):
+            total += count
         return total
 
     async def _stats(self, where: str) -> Sequence[QueueStats]:
@@ -132,7 +133,7 @@ class MySQLInspector:
         changed: set[str] = set()
         for chunk in chunks(dict.fromkeys(ids)):
             changed |= await self.session.run(lambda link, chunk=chunk: change(link, chunk))
-        return [one for one in dict.fromkeys(ids) if one in changed]
+        return [message_id for message_id in dict.fromkeys(ids) if message_id in changed]
 
 
 async def _requeue(link: Link, tables: Tables, queue: str, ids: Sequence[str]) -> set[str]:
@@ -150,7 +151,7 @@ async def _requeue(link: Link, tables: Tables, queue: str, ids: Sequence[str]) -
 
 
 async def remove_held(link: Link, tables: Tables, queue: str, ids: Sequence[str]) -> set[str]:
-    """Remove those of `ids` that are held, and return them."""
+    """Remove the messages of `ids` that are held, and return their ids."""
     return await _remove(link, tables.queue, f"{_named(queue, ids)} AND {_HELD}")
 
 
@@ -175,7 +176,7 @@ async def _remove(link: Link, table: str, which: str) -> set[str]:
 
 
 async def _lock(link: Link, table: str, which: str) -> dict[int, str]:
-    """The rows, with their messages' ids, held in a transaction that begins here."""
+    """Begin a transaction, lock rows in it, and return their message ids by `seq`."""
     *_, rows = await link.run(f"{BEGIN}; SELECT seq, id FROM {table} {which} FOR UPDATE")
     return {seq: unnamed(message_id) for seq, message_id in rows}
 

@@ -1,8 +1,8 @@
-"""Values as parts of statements.
+"""Writes values as SQL literals.
 
-Text and bytes are written as hexadecimal literals, and durations as integers: nothing in them can
-end a literal, whatever the character set and the sql_mode of a connection, and no client library's
-way to bind bytes matters.
+Text and bytes become hexadecimal literals, and durations integers: no value can end a literal,
+whatever the connection's character set and sql_mode, and none depends on how a client library
+binds bytes.
 """
 
 import math
@@ -12,16 +12,15 @@ from typing import TypeVar
 
 from asynctasq.errors import BrokerRejected
 
-#: Most items of one statement.
+#: Maximum number of items in one statement.
 CHUNK = 1000
 NOW = "UTC_TIMESTAMP(6)"
-#: For statements that name rows: a scan, which is cheaper where a table is small, would wait for
-#: whoever holds any row.
+#: Index hints for statements that name rows: a scan, which the optimizer prefers for a small table,
+#: would wait for every locked row.
 BY_ROW = "FORCE INDEX (PRIMARY)"
 BY_NAME = "FORCE INDEX (message)"
-#: A transaction of several round trips. Its rows are locked, and skipped by all others, until the
-#: server knows that who began it is gone: of a peer that went without a word it hears by nothing
-#: but `wait_timeout`, which is eight hours by default.
+#: Begins a transaction of several round trips. All others skip its locked rows until it ends; when
+#: the client vanishes, only `wait_timeout` (eight hours by default) ends it.
 BEGIN = "SET SESSION wait_timeout = 20; START TRANSACTION"
 COMMIT = "COMMIT; SET SESSION wait_timeout = DEFAULT"
 
@@ -29,49 +28,49 @@ T = TypeVar("T")
 
 
 def binary(value: bytes) -> str:
-    """A string of bytes."""
+    """Return a literal of bytes."""
     return f"x'{value.hex()}'"
 
 
 def name(value: str) -> str:
-    """The name of a queue, a message or a worker, as it is stored."""
+    """Return the literal of a queue's name, a message's or a worker's id, as it is stored."""
     return binary(value.encode(errors="surrogatepass"))
 
 
 def unnamed(value: bytes) -> str:
-    """What `name` has made of a name."""
+    """Decode a stored name: the inverse of `name`."""
     return value.decode(errors="surrogatepass")
 
 
 def names(values: Iterable[str]) -> str:
-    """Names, for the brackets of IN."""
+    """Return a list of names for IN (…)."""
     return ",".join(map(name, values))
 
 
 def text(value: str) -> str:
-    """Text for people; what is no character is replaced."""
+    """Return the literal of text for people; lone surrogates are replaced."""
     return f"CONVERT({binary(value.encode(errors='replace'))} USING utf8mb4)"
 
 
 def numbers(values: Iterable[int]) -> str:
-    """Numbers, for the brackets of IN: sorted, as rows are to be locked."""
+    """Return a list of numbers for IN (…), sorted: the order in which rows are locked."""
     return ",".join(map(str, sorted(values)))
 
 
 def microseconds(seconds: float) -> int:
-    """`seconds` in the unit of the tables, rounded up; refuses what is no duration."""
+    """Convert to microseconds, rounded up; raise `BrokerRejected` if it is no duration."""
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise BrokerRejected(f"{seconds} is no length of time")
+        raise BrokerRejected(f"{seconds} is not a duration")
     return math.ceil(seconds * 1_000_000)
 
 
 def from_now(seconds: float) -> str:
-    """The moment so many seconds from now, by the server's clock."""
+    """Return the expression for `seconds` from now, by the server's clock."""
     return f"{NOW} + INTERVAL {microseconds(seconds)} MICROSECOND" if seconds else NOW
 
 
 def chunks(items: Iterable[T]) -> Iterator[Sequence[T]]:
-    """`items` in portions for one statement each."""
+    """Split `items` into portions for one statement each."""
     iterator = iter(items)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk

@@ -1,4 +1,4 @@
-"""The numbered migrations: what they are, which are applied, and applying them."""
+"""Reads, compares and applies the numbered migrations."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,32 +11,33 @@ from asynctasq_mysql.connection import Link
 from asynctasq_mysql.errors import error_code
 from asynctasq_mysql.names import Tables
 
-#: Seconds to wait for another process that migrates.
+#: Seconds to wait for another process that is migrating.
 LOCK_LIMIT = 60
 _NO_SUCH_TABLE = 1146
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A file of statements, each of which may run again: no transaction takes them back."""
+    """A file of statements that may all run again: DDL is not rolled back by a transaction."""
 
     name: str
     sql: str
 
 
 def migrations(tables: Tables) -> list[Migration]:
-    """All of them, in order."""
+    """Return all migrations, in order."""
     folder = files("asynctasq_mysql") / "migrations"
     found = sorted(
-        (one for one in folder.iterdir() if one.name.endswith(".sql")), key=lambda one: one.name
+        (file for file in folder.iterdir() if file.name.endswith(".sql")),
+        key=lambda file: file.name,
     )
     return [
-        Migration(one.name.removesuffix(".sql"), _fill(one.read_text(), tables)) for one in found
+        Migration(file.name.removesuffix(".sql"), _fill(file.read_text(), tables)) for file in found
     ]
 
 
 async def pending(link: Link, tables: Tables) -> list[Migration]:
-    """Those that are not applied."""
+    """Return the migrations that are not applied yet."""
     try:
         (rows,) = await link.run(f"SELECT name FROM {tables.migrations}")
     except pymysql.err.ProgrammingError as error:
@@ -44,29 +45,29 @@ async def pending(link: Link, tables: Tables) -> list[Migration]:
             raise
         return migrations(tables)
     applied = {row[0] for row in rows}
-    return [one for one in migrations(tables) if one.name not in applied]
+    return [migration for migration in migrations(tables) if migration.name not in applied]
 
 
 async def migrate(link: Link, tables: Tables) -> list[str]:
-    """Apply what is pending, one process at a time, and return its names."""
+    """Apply pending migrations, one process at a time, and return their names."""
     lock = f"'asynctasq-{hashlib.sha256(tables.queue.encode()).hexdigest()[:32]}'"
     ((locked,),) = (await link.run(f"SELECT GET_LOCK({lock}, {LOCK_LIMIT})", limit=None))[0]
     if not locked:
-        raise BrokerUnavailable("another process migrates these tables, and takes long")
+        raise BrokerUnavailable("another process is still migrating these tables; try again later")
     await link.run(_record_table(tables), limit=None)
     names: list[str] = []
-    for one in await pending(link, tables):
-        await link.run(f"{one.sql};{_record(tables, one)}", limit=None)
-        names.append(one.name)
+    for migration in await pending(link, tables):
+        await link.run(f"{migration.sql};{_record(tables, migration)}", limit=None)
+        names.append(migration.name)
     await link.run(f"SELECT RELEASE_LOCK({lock})")
     return names
 
 
 def as_script(tables: Tables) -> str:
-    """All migrations for somebody to read, or to run by hand; running it again does no harm."""
+    """Return all migrations as one script to read or to run by hand; it may run again."""
     parts = [_record_table(tables)]
-    for one in migrations(tables):
-        parts += [f"-- {one.name}\n{one.sql}", _record(tables, one)]
+    for migration in migrations(tables):
+        parts += [f"-- {migration.name}\n{migration.sql}", _record(tables, migration)]
     return ";\n\n".join(parts) + ";"
 
 

@@ -1,4 +1,4 @@
-"""Creating and upgrading the tables: the `Migrator` ability."""
+"""The `Migrator` capability: creates and upgrades the tables."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -19,17 +19,19 @@ class MySQLMigrator:
         raise NotImplementedError
 
     async def pending(self) -> Sequence[str]:
-        """What is not applied; see `Migrator.pending`."""
+        """Return the names of migrations not applied yet; see `Migrator.pending`."""
         async with self._link() as link:
-            return [one.name for one in await migrations.pending(link, self.mysql.tables())]
+            return [
+                migration.name for migration in await migrations.pending(link, self.mysql.tables())
+            ]
 
     async def migrate(self) -> Sequence[str]:
-        """Apply it; see `Migrator.migrate`."""
+        """Apply pending migrations; see `Migrator.migrate`."""
         async with self._link() as link:
             return await migrations.migrate(link, self.mysql.tables())
 
     def migration_sql(self) -> str:
-        """All migrations; see `Migrator.migration_sql`."""
+        """Return all migrations as SQL; see `Migrator.migration_sql`."""
         return migrations.as_script(self.mysql.tables())
 
     @asynccontextmanager

@@ -1,18 +1,18 @@
-"""Names of tables: checked, and quoted for statements."""
+"""Checks the names of tables, and quotes them for statements."""
 
 import re
 from dataclasses import dataclass
 
-#: What is appended to the name of the queue table.
+#: Suffixes of the queue table's name.
 WORKERS, PAUSED, MIGRATIONS = "_workers", "_paused", "_migrations"
-#: Longest name of a table that leaves room for what is appended.
+#: Longest name of a table that leaves room for a suffix.
 LONGEST = 64 - len(MIGRATIONS)
 _NAME = re.compile(r"[0-9A-Za-z_$\-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The quoted names, each with its database: other connections have other databases."""
+    """Quoted names, each with its database: a caller's connection may use another database."""
 
     queue: str
     dead_letters: str
@@ -22,7 +22,7 @@ class Tables:
 
     @classmethod
     def of(cls, database: str, queue: str, dead_letters: str) -> "Tables":
-        """From the names in the settings, which may begin with a database of their own."""
+        """Build the names from those in the settings, each with an optional database."""
         own, name = name_parts(queue)
         dead_own, dead_name = name_parts(dead_letters)
         schema, dead_schema = own or database, dead_own or database
@@ -35,21 +35,21 @@ class Tables:
         )
 
     def all(self) -> tuple[str, ...]:
-        """Every name."""
+        """Return every name."""
         return self.queue, self.dead_letters, self.workers, self.paused, self.migrations
 
 
 def name_parts(name: str) -> tuple[str, str]:
-    """Database, or "", and table; raises `ValueError` for what is no name of a table."""
+    """Return database (or "") and table; raise `ValueError` for an invalid name."""
     database, dot, table = name.rpartition(".")
     parts = [database, table] if dot else [table]
     if not all(_NAME.fullmatch(part) for part in parts):
         raise ValueError(
-            "is no name of a table: letters, digits, _, - and $ are possible, and one dot after"
+            "is not a valid table name: use letters, digits, _, - and $, and at most one dot, after"
             " the name of a database"
         )
     if len(table) > LONGEST or len(database) > 64:
-        raise ValueError(f"is too long a name: at most {LONGEST} characters are possible")
+        raise ValueError(f"is too long: at most {LONGEST} characters are allowed")
     return database, table
 
 
@@ -58,6 +58,6 @@ def _quoted(*parts: str) -> str:
 
 
 def parts(quoted: str) -> tuple[str, str]:
-    """Database and table of one of the names of `Tables`."""
+    """Split a quoted name of `Tables` into database and table."""
     database, table = quoted[1:-1].split("`.`")
     return database.replace("``", "`"), table.replace("``", "`")

@@ -1,27 +1,27 @@
-"""How long to wait between two looks at the tables: nobody tells us of messages from elsewhere."""
+"""The pause between two polls: MySQL sends no notification of messages from other processes."""
 
 import random
 
-#: Seconds between two looks while there is work.
+#: Seconds between two polls while there is work.
 SHORTEST = 0.025
-#: Seconds between two looks after a while without: five statements a second at most.
+#: Seconds between two polls when idle: at most five statements a second.
 LONGEST = 0.2
-#: Part of a pause by which it may be longer, so that workers do not look all at once.
+#: Random share added to a pause, so that workers do not poll in step.
 JITTER = 0.1
 
 
-class Pace:
-    """Pauses that double from look to look until there is something."""
+class PollInterval:
+    """A pause that doubles from poll to poll until a message is found."""
 
     def __init__(self) -> None:
         self._pause = SHORTEST
 
-    def quicken(self) -> None:
-        """Begin with short pauses again."""
+    def reset(self) -> None:
+        """Start again with the shortest pause."""
         self._pause = SHORTEST
 
-    def pause(self) -> float:
-        """Seconds until the next look."""
+    def next(self) -> float:
+        """Return the seconds until the next poll."""
         pause = self._pause
         self._pause = min(LONGEST, pause * 2)
         return pause * random.uniform(1.0, 1.0 + JITTER)

@@ -9,7 +9,7 @@ from asynctasq_mysql.url import Target
 
 
 class Pool:
-    """At most `limit` connections, used again while they last."""
+    """At most `limit` connections, reused while they stay open."""
 
     def __init__(self, target: Target, limit: int) -> None:
         self._target = target
@@ -18,13 +18,13 @@ class Pool:
         self._closed = False
 
     async def open(self, count: int) -> None:
-        """Open so many connections now."""
+        """Open `count` connections now."""
         while len(self._idle) < count:
             self._idle.append(await self._new())
 
     @asynccontextmanager
     async def link(self) -> AsyncGenerator[Link]:
-        """A connection for the block; after an error there it is dropped, which rolls back."""
+        """Lend a connection to the block; an error in the block drops it, which rolls back."""
         async with self._slots:
             link = self._open_idle() or await self._new()
             try:
@@ -32,7 +32,7 @@ class Pool:
             except BaseException as error:
                 link.abort()
                 if isinstance(error, TimeoutError):
-                    self._distrust_idle()
+                    self._drop_idle()
                 raise
             if self._closed:
                 await link.close()
@@ -40,13 +40,13 @@ class Pool:
                 self._idle.append(link)
 
     async def close(self) -> None:
-        """Close idle connections now, and the others after their use."""
+        """Close idle connections now, and those in use when they are returned."""
         self._closed = True
         idle, self._idle = self._idle, []
         await asyncio.gather(*(link.close() for link in idle))
 
-    def _distrust_idle(self) -> None:
-        """Drop them: where one is gone without a word, each of the others would cost its limit."""
+    def _drop_idle(self) -> None:
+        """Drop idle connections: after one timeout, each of them could cost another."""
         while self._idle:
             self._idle.pop().abort()
 

@@ -10,15 +10,16 @@ from asynctasq_mysql.url import Target, parse_dsn
 
 
 class MySQLSettings(DriverSettings):
-    """Where MySQL or MariaDB is, and the tables that messages are kept in.
+    """The server's DSN, the tables for messages, and the size of the connection pool.
 
     Attributes:
         mysql_dsn: ``mysql://user:password@host:3306/database``, with ``?ssl_mode=``, ``ssl_ca=``,
             ``ssl_cert=``, ``ssl_key=`` or ``unix_socket=``.
-        mysql_queue_table: what waits or runs; three more tables have names that begin like it.
-        mysql_dead_letter_table: what is kept with an error.
-        mysql_min_pool_size: connections that are opened at once.
-        mysql_max_pool_size: most connections; a waiting dequeue holds none.
+        mysql_queue_table: holds waiting and running messages; three more tables use its name as
+            their prefix.
+        mysql_dead_letter_table: holds dead messages with their errors.
+        mysql_min_pool_size: connections opened on connect.
+        mysql_max_pool_size: maximum number of connections; a waiting dequeue holds none.
     """
 
     url_field: ClassVar[str | None] = "mysql_dsn"
@@ -50,14 +51,14 @@ class MySQLSettings(DriverSettings):
         return self
 
     def target(self) -> Target:
-        """What to connect to."""
+        """Return the server to connect to."""
         return parse_dsn(self.mysql_dsn.get_secret_value())
 
     def tables(self) -> Tables:
-        """The tables' names, to be put into statements."""
+        """Return the tables' names, quoted for statements."""
         database = self.target().database
         return Tables.of(database, self.mysql_queue_table, self.mysql_dead_letter_table)
 
     def location(self) -> str:
-        """The DSN without the password."""
+        """Return the DSN without the password."""
         return self.target().label()

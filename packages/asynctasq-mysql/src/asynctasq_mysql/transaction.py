@@ -1,7 +1,7 @@
-"""Storing messages over a caller's own connection, in the transaction that is open there."""
+"""Stores messages over a caller's own connection, in its open transaction."""
 
 # pyright: reportUnknownMemberType=false
-# connections of other libraries are known by what is done with them
+# connections of other libraries are duck-typed
 
 from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
@@ -23,7 +23,7 @@ _KNOWN = "a connection of aiomysql, asyncmy, PyMySQL, mysqlclient, SQLAlchemy or
 async def enqueue_on(
     connection: object, tables: Tables, messages: Sequence[Message], location: str
 ) -> None:
-    """Store `messages` over an asynchronous connection, or one that is not."""
+    """Store `messages` over an asynchronous or a synchronous connection."""
     own: Any = await unwrapped_async(connection)
     if not is_of(own, *_ASYNC):
         _enqueue(own, connection, tables, messages, location)
@@ -42,7 +42,7 @@ async def enqueue_on(
 def enqueue_on_sync(
     connection: object, tables: Tables, messages: Sequence[Message], location: str
 ) -> None:
-    """Store `messages` over a connection of synchronous code."""
+    """Store `messages` over a synchronous connection."""
     _enqueue(unwrapped(connection), connection, tables, messages, location)
 
 
@@ -67,7 +67,7 @@ def _enqueue(
 def _translated(location: str) -> Generator[None]:
     try:
         yield
-    except Exception as error:  # of whichever library it is
+    except Exception as error:  # the client libraries share no base class
         if not is_of(error, *_ASYNC, *_SYNC):
             raise
         raise translated(error, location) from error
@@ -78,5 +78,5 @@ def _delete(tables: Tables, rows: Sequence[int]) -> str:
 
 
 def _first(row: Any) -> int:
-    """The only column of a row, which a caller's kind of cursor may have made a mapping."""
+    """Return the only column of a row, which is a mapping with some cursor classes."""
     return next(iter(row.values())) if hasattr(row, "values") else row[0]

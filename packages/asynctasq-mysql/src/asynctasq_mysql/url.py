@@ -1,4 +1,4 @@
-"""From a DSN to what it points at; its errors never show any part of the DSN."""
+"""Parses DSNs; error messages never show any part of a DSN."""
 
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -11,7 +11,7 @@ _SHAPE = "mysql://user:password@host:3306/database"
 
 @dataclass(frozen=True, slots=True)
 class TLS:
-    """How a connection is encrypted; the modes are those of MySQL's own clients.
+    """The encryption of a connection; modes as in MySQL's own clients.
 
     Attributes:
         ca, cert, key: paths of PEM files, or "".
@@ -25,7 +25,7 @@ class TLS:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Target:
-    """What a DSN points at; `socket` is a path, or ""."""
+    """A parsed DSN; `socket` is a path, or ""."""
 
     host: str
     port: int
@@ -36,7 +36,7 @@ class Target:
     tls: TLS
 
     def label(self) -> str:
-        """What it points at, for people to read: no secrets."""
+        """Return a DSN for people to read, without the password."""
         password = ":***" if self.password else ""
         user = f"{self.user or ''}{password}@" if self.user or password else ""
         if self.socket:
@@ -46,20 +46,19 @@ class Target:
 
 
 def parse_dsn(dsn: str) -> Target:
-    """What `dsn` points at; raises `ValueError` with a text that is safe to show.
+    """Parse `dsn`; raise `ValueError` with a text that is safe to show.
 
-    SQLAlchemy's URLs are taken, too: what follows a ``+`` in the scheme names a client library,
-    and which one we use is not for a URL to say.
+    SQLAlchemy's URLs are accepted: a client library named after a ``+`` in the scheme is ignored.
     """
-    scheme, separator, rest = dsn.partition("://")
+    scheme, separator, remaining = dsn.partition("://")
     if not separator or scheme.partition("+")[0].lower() not in SCHEMES:
         raise ValueError(f"does not start with mysql:// or mariadb://; write {_SHAPE}")
     try:
-        parts = urlsplit(f"mysql://{rest}")
+        parts = urlsplit(f"mysql://{remaining}")
         host, port = parts.hostname, parts.port
     except ValueError:
         raise ValueError(_malformed()) from None
-    if parts.fragment or port == 0 or any(one.isspace() for one in parts.netloc):
+    if parts.fragment or port == 0 or any(character.isspace() for character in parts.netloc):
         raise ValueError(_malformed())
     options = _options(parts.query)
     return Target(
@@ -78,16 +77,16 @@ def _database(parts: SplitResult) -> str:
     if not database or "/" in database:
         raise ValueError(f"does not end with the name of a database; write {_SHAPE}")
     if len(database) > 64 or not database.isprintable():
-        raise ValueError("has a database whose name MySQL does not allow")
+        raise ValueError("has a database name that MySQL does not allow")
     return database
 
 
 def _options(query: str) -> dict[str, str]:
     options = dict(parse_qsl(query, keep_blank_values=True))
     if not options.keys() <= set(OPTIONS):
-        raise ValueError(f"has a parameter that is none of {', '.join(OPTIONS)}")
+        raise ValueError(f"has an unknown parameter; known are {', '.join(OPTIONS)}")
     if options.get("charset", "utf8mb4") != "utf8mb4":
-        raise ValueError("has another charset than utf8mb4, which is the one that is used")
+        raise ValueError("has a charset other than utf8mb4, which the driver always uses")
     return options
 
 
@@ -95,11 +94,11 @@ def _tls(options: dict[str, str]) -> TLS:
     ca, cert, key = (options.get(name, "") for name in ("ssl_ca", "ssl_cert", "ssl_key"))
     mode = options.get("ssl_mode", "verify_ca" if ca else "preferred").lower().replace("-", "_")
     if mode not in TLS_MODES:
-        raise ValueError(f"has an ssl_mode that is none of {', '.join(TLS_MODES)}")
+        raise ValueError(f"has an unknown ssl_mode; known are {', '.join(TLS_MODES)}")
     if key and not cert:
-        raise ValueError("has an ssl_key without the ssl_cert it belongs to")
+        raise ValueError("has an ssl_key without its ssl_cert")
     if mode == "disabled" and (ca or cert):
-        raise ValueError("has ssl_mode=disabled, and certificates; leave one of them out")
+        raise ValueError("has ssl_mode=disabled and certificates; omit one of them")
     return TLS(mode, ca, cert, key)
 
 

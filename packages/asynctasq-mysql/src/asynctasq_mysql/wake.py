@@ -1,4 +1,4 @@
-"""Who waits for news of a table in this process: drivers on one table wake each other at once."""
+"""Wakes waiting dequeues of this process when any driver in it stores a message in their table."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 
 class Waiters:
-    """Events on their loops, set whenever there may be something to take from their queues."""
+    """The events of waiting dequeues, each with its event loop and its queues."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -17,7 +17,7 @@ class Waiters:
 
     @contextmanager
     def watch(self, queues: Collection[str]) -> Generator[asyncio.Event]:
-        """An event of the running loop that is set at news of `queues`, in the block."""
+        """Yield an event of the running loop that `wake` sets for `queues`, within the block."""
         event = asyncio.Event()
         with self._lock:
             self._waiting[event] = asyncio.get_running_loop(), frozenset(queues)
@@ -28,14 +28,14 @@ class Waiters:
                 self._waiting.pop(event, None)
 
     def wake(self, queues: Collection[str]) -> None:
-        """Tell those who wait for one of `queues`; from any thread."""
+        """Wake the dequeues that wait for one of `queues`; safe to call from any thread."""
         with self._lock:
             for event, (loop, wanted) in list(self._waiting.items()):
                 if wanted.isdisjoint(queues):
                     continue
                 try:
                     loop.call_soon_threadsafe(event.set)
-                except RuntimeError:  # its loop was closed in the middle of a wait
+                except RuntimeError:  # its loop was closed during the wait
                     del self._waiting[event]
 
 
@@ -44,7 +44,7 @@ _by_table: WeakValueDictionary[tuple[int, str, str], Waiters] = WeakValueDiction
 
 
 def waiters_of(location: str, table: str) -> Waiters:
-    """Those who wait for this table. A forked process has its own: its parent's loops are gone."""
+    """Return a table's waiters in this process; a parent's event loops do not survive a fork."""
     key = os.getpid(), location, table
     with _lock:
         waiters = _by_table.get(key)

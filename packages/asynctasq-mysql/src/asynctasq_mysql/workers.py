@@ -1,4 +1,4 @@
-"""Remembering live workers: the `Workers` ability."""
+"""The `Workers` capability: a registry of live workers."""
 
 import json
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ class MySQLWorkers:
 
     @property
     def session(self) -> Session:
-        """What there is while the driver is connected."""
+        """The session of the connected driver."""
         raise NotImplementedError
 
     async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
-        """Remember a worker, and forget those not heard; see `Workers.heartbeat`."""
+        """Store a worker's heartbeat, and delete expired workers; see `Workers.heartbeat`."""
         table = self.session.tables.workers
         row = f"{name(worker.id)}, {text(json.dumps(asdict(worker)))}, {NOW}, {from_now(ttl)}"
         await self.session.query(
@@ -30,7 +30,7 @@ class MySQLWorkers:
         )
 
     async def workers(self) -> Sequence[tuple[WorkerInfo, float]]:
-        """The remembered workers; see `Workers.workers`."""
+        """Return the live workers; see `Workers.workers`."""
         table = self.session.tables.workers
         (rows,) = await self.session.query(
             f"SELECT info, TIMESTAMPDIFF(MICROSECOND, heard_at, {NOW}) FROM {table}"
@@ -39,7 +39,7 @@ class MySQLWorkers:
         return [(_info(info), silence / 1_000_000) for info, silence in rows]
 
     async def forget(self, worker_id: str) -> None:
-        """Forget a worker; see `Workers.forget`."""
+        """Delete a worker's entry; see `Workers.forget`."""
         table = self.session.tables.workers
         await self.session.query(f"DELETE FROM {table} WHERE id = {name(worker_id)}")
 
