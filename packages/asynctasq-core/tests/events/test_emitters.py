@@ -47,9 +47,9 @@ def test_your_own_is_a_class_or_an_object(config: Config) -> None:
     ("name", "said"),
     [
         ("loging", r"unknown emitter 'loging'; known are logging.*or your own as module:object"),
-        ("emitters_of_a_test:missing", "cannot be made: module .* has no attribute 'missing'"),
-        ("no_such_module:x", "cannot be made: No module named 'no_such_module'"),
-        ("emitters_of_a_test:Needy", "cannot be made: .*missing 1 required"),
+        ("emitters_of_a_test:missing", "cannot be created: module .* has no attribute 'missing'"),
+        ("no_such_module:x", "cannot be created: No module named 'no_such_module'"),
+        ("emitters_of_a_test:Needy", "cannot be created: .*missing 1 required"),
         ("emitters_of_a_test:nothing", r"has no method emit\(event\)"),
     ],
 )

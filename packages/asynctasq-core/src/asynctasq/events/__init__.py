@@ -1,4 +1,4 @@
-"""What happened, as frozen records, and how they reach those who listen."""
+"""The events of producers and workers, and their delivery to emitters."""
 
 from asynctasq.events.emitters import make_emitter
 from asynctasq.events.log_emitter import LoggingEmitter

@@ -1,7 +1,8 @@
-"""From the name of an emitter to the emitter, by entry points.
+"""Finds an emitter by name, through entry points.
 
-A package provides one with an entry point in ``asynctasq.emitters``: what it names is an emitter,
-or is called with the `Config` and returns one. So is an object that is named ``module:object``.
+A package provides an emitter with an entry point in ``asynctasq.emitters``. The entry point names
+an emitter, or a callable that takes the `Config` and returns an emitter. The same holds for an
+object given as ``module:object``.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ GROUP = "asynctasq.emitters"
 
 
 def emitter_names() -> list[str]:
-    """Names of the installed emitters."""
+    """Return the names of the installed emitters."""
     return sorted({entry.name for entry in entry_points(group=GROUP)})
 
 
@@ -36,17 +37,17 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def make_emitter(name: str, config: Config) -> EventEmitter:
-    """The emitter called `name`, or the one at ``module:object``.
+    """Return the emitter called `name`, or the one at ``module:object``.
 
     Raises:
-        ConfigError: there is none, or it cannot be made.
+        ConfigError: there is none, or it cannot be created.
     """
     check_names([name])
     try:
         found = _load(name)
         made: object = found(config) if _is_factory(found) else found
     except (ImportError, AttributeError, TypeError) as error:
-        raise ConfigError(f"the emitter {name!r} cannot be made: {error}") from error
+        raise ConfigError(f"the emitter {name!r} cannot be created: {error}") from error
     if not isinstance(made, EventEmitter):
         raise ConfigError(f"the emitter {name!r} has no method emit(event)")
     return made

@@ -1,4 +1,4 @@
-"""Events as lines of the log."""
+"""An emitter that logs events."""
 
 import logging
 
@@ -6,23 +6,23 @@ from asynctasq.events.records import Event
 
 logger = logging.getLogger("asynctasq.events")
 
-#: What the formatters show beside the message, or the record knows anyway.
+#: Fields that formatters show beside the message, or that are in the record anyway.
 _BESIDE = {"event", "time", "task_name", "task_id", "queue", "attempt"}
 
 
 class LoggingEmitter:
-    """Logs each event at INFO on ``asynctasq.events``; what it says is in the record's fields."""
+    """Logs each event at INFO on ``asynctasq.events``, with its values as fields of the record."""
 
     async def emit(self, event: Event) -> None:
         """Log one event."""
         if not logger.isEnabledFor(logging.INFO):
             return
         values = event.as_dict()
-        del values["time"]  # the record has its own, and JSON would have two
+        del values["time"]  # the log record has its own time
         words = [str(values.get("task_name", ""))] if "task_name" in values else []
         words += [f"{name}={value}" for name, value in values.items() if name not in _BESIDE]
         logger.info("%s %s", event.kind, " ".join(words), extra=values)
 
 
-#: What ``--emit logging`` switches on.
+#: The emitter of ``--emit logging``.
 emitter = LoggingEmitter()

@@ -1,4 +1,4 @@
-"""What happened, as frozen records. Times are seconds since the epoch by this machine's clock."""
+"""Events as frozen records. Times are seconds since the epoch by this machine's clock."""
 
 import re
 from dataclasses import dataclass, fields
@@ -10,19 +10,19 @@ _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something happened at `time`."""
+    """The base of all events, with the time at which it happened."""
 
     time: float
 
     @property
     def kind(self) -> str:
-        """What happened, as one word: ``task_succeeded`` for `TaskSucceeded`."""
+        """The event's name as one word: ``task_succeeded`` for `TaskSucceeded`."""
         return _WORD.sub("_", type(self).__name__).lower()
 
     def as_dict(self) -> dict[str, object]:
-        """Everything it says, in one flat dict that fits into JSON; what is None is left out.
+        """Return all fields that are not None, as one flat dict that fits into JSON.
 
-        ``event`` is its `kind`, and a task's name is called ``task_name``, as it is in logs.
+        ``event`` is the `kind`; a task's name has the key ``task_name``, as in logs.
         """
         values: dict[str, object] = {"event": self.kind}
         for field in fields(self):
@@ -34,11 +34,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskEvent(Event):
-    """Something happened to a call of a task.
+    """An event of one call of a task.
 
     Attributes:
         task_id: the call's id, the same in every attempt.
-        correlation_id: what joins it to the request or task that dispatched it.
+        correlation_id: the id of the request or task that dispatched the call.
     """
 
     task_id: str
@@ -49,9 +49,9 @@ class TaskEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskEnqueued(TaskEvent):
-    """A call was stored, to be run `delay` seconds from now at the earliest.
+    """A call was stored, and runs `delay` seconds from now at the earliest.
 
-    One that was stored in a transaction of yours is told of before your commit.
+    For a call in a transaction of yours, the event is emitted before your commit.
     """
 
     delay: float
@@ -59,7 +59,7 @@ class TaskEnqueued(TaskEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptEvent(TaskEvent):
-    """Something happened to an attempt in the worker `worker_id`; the first attempt is 1."""
+    """An event of one attempt in the worker `worker_id`; the first attempt is 1."""
 
     worker_id: str
     attempt: int
@@ -67,7 +67,7 @@ class AttemptEvent(TaskEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskStarted(AttemptEvent):
-    """An attempt began.
+    """An attempt started.
 
     Attributes:
         enqueued_at: when the call was dispatched, by the producer's clock.
@@ -78,14 +78,14 @@ class TaskStarted(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSucceeded(AttemptEvent):
-    """An attempt ended well after `duration` seconds."""
+    """An attempt succeeded after `duration` seconds."""
 
     duration: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFailed(AttemptEvent):
-    """An attempt ended by an exception after `duration` seconds; what follows is told next."""
+    """An attempt raised after `duration` seconds; `TaskRetried` or `TaskDied` follows."""
 
     error: str
     duration: float
@@ -93,7 +93,7 @@ class TaskFailed(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRetried(AttemptEvent):
-    """The call runs again, in `delay` seconds at the earliest."""
+    """The call will run again, in `delay` seconds at the earliest."""
 
     error: str
     delay: float
@@ -101,18 +101,19 @@ class TaskRetried(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDied(AttemptEvent):
-    """The call was given up and lies among the dead."""
+    """The call is dead: its message is kept, and not delivered again."""
 
     error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptCancelled(AttemptEvent):
-    """The worker cut an attempt short; it says nothing about the task.
+    """The worker cancelled an attempt that had started; the task itself did not fail.
 
     Attributes:
-        reason: ``shutdown`` and ``interrupted`` give the call back, uncounted; after ``lease lost``
-            another worker has it, or somebody cancelled it.
+        reason: after ``shutdown`` and ``interrupted`` the message is released, and the attempt
+            does not count; after ``lease lost`` another worker has the message, or a command
+            cancelled it.
     """
 
     reason: str
@@ -120,7 +121,7 @@ class AttemptCancelled(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseLost(Event):
-    """A message is no longer this worker's, so its outcome here changes nothing."""
+    """A message is no longer leased to this worker; an outcome from here changes nothing."""
 
     worker_id: str
     task_id: str
@@ -130,7 +131,7 @@ class LeaseLost(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomesSettled(Event):
-    """A batch of `count` outcomes reached the broker, in `duration` seconds."""
+    """The broker stored a batch of `count` outcomes in `duration` seconds."""
 
     worker_id: str
     count: int
@@ -139,12 +140,12 @@ class OutcomesSettled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerEvent(Event):
-    """A worker says something about itself."""
+    """An event of a worker, with its state in `info`."""
 
     info: WorkerInfo
 
     def as_dict(self) -> dict[str, object]:
-        """As for `Event`; what `info` says is in it, its id as ``worker_id``."""
+        """Return the fields as `Event` does, those of `info` included, its id as ``worker_id``."""
         about = {field.name: getattr(self.info, field.name) for field in fields(self.info)}
         worker_id = about.pop("id")
         about["queues"] = list(self.info.queues)
@@ -153,7 +154,7 @@ class WorkerEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOnline(WorkerEvent):
-    """A worker began to take tasks."""
+    """A worker started to take tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Carries events to emitters without ever making the worker wait."""
+"""Delivers events to emitters without blocking the worker."""
 
 import asyncio
 import logging
@@ -12,32 +12,32 @@ from asynctasq.events.records import Event
 logger = logging.getLogger("asynctasq.events")
 
 CAPACITY = 10_000
-#: Seconds an emitter has at the end for what is left.
+#: Seconds an emitter has for its remaining events when the worker ends.
 PATIENCE = 2.0
 
 
 @runtime_checkable
 class EventEmitter(Protocol):
-    """Sends events somewhere. What it raises is logged; how long it takes hurts nobody."""
+    """Receives events. Exceptions are logged; a slow emitter never blocks the worker."""
 
     async def emit(self, event: Event) -> None:
-        """Send one event."""
+        """Handle one event."""
         ...
 
 
 @runtime_checkable
 class ClosingEmitter(Protocol):
-    """What an emitter also has that holds something open, such as a connection."""
+    """An emitter with resources to close, such as a connection."""
 
     async def close(self) -> None:
-        """Let go of it: called once on each event loop that called `emit`, after the last event."""
+        """Close them: called once on each event loop that called `emit`, after the last event."""
         ...
 
 
 class EventStream:
     """A bounded buffer for each emitter, which drops the oldest event when it is full.
 
-    False when nobody listens: then an event need not even be made.
+    False without emitters: callers then skip creating events.
     """
 
     def __init__(self, emitters: Sequence[EventEmitter]) -> None:
@@ -47,19 +47,19 @@ class EventStream:
         return bool(self._feeds)
 
     def emit(self, make: Callable[[], Event]) -> None:
-        """Hand an event to all emitters, if there are any."""
+        """Buffer an event for every emitter; `make` is called only if there are emitters."""
         if self._feeds:
             event = make()
             for feed in self._feeds:
                 feed.put(event)
 
     def start(self) -> None:
-        """Begin to send, on the running event loop."""
+        """Start sending, on the running event loop."""
         for feed in self._feeds:
             feed.start()
 
     async def close(self) -> None:
-        """Send what is left, for a moment, and let go of the emitters."""
+        """Send the remaining events, for `PATIENCE` seconds, and close the emitters."""
         await asyncio.gather(*(feed.close() for feed in self._feeds))
 
     async def __aenter__(self) -> Self:
@@ -86,23 +86,23 @@ class _Feed:
 
     def put(self, event: Event) -> None:
         if len(self._events) == self._events.maxlen and not self._behind:
-            self._behind = True  # said once
+            self._behind = True  # log it once
             logger.warning("%r is too slow: events are dropped", self._emitter)
         self._events.append(event)
         self._filled.set()
         if self._task is not None and self._task.done() and not self._closing:
-            self.start()  # a task cancelled all tasks that it found on the loop
+            self.start()  # a user's task cancelled all asyncio tasks of the loop
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="asynctasq-events")
 
     async def close(self) -> None:
-        """Give the emitter a moment for what is left, then end."""
+        """Send the remaining events for `PATIENCE` seconds, then end."""
         if self._task is None:
             return
         self._closing = True
         self._filled.set()
-        if self._task.done():  # asyncio.run cancels every task before it lets us close
+        if self._task.done():  # asyncio.run cancels every task before this runs
             self.start()
         try:
             await asyncio.wait([self._task], timeout=PATIENCE)
@@ -110,7 +110,7 @@ class _Feed:
             if not self._task.done():
                 logger.warning("%r is too slow: not all events were emitted", self._emitter)
                 self._task.cancel()
-                await asyncio.wait([self._task], timeout=PATIENCE)  # it may ignore that, too
+                await asyncio.wait([self._task], timeout=PATIENCE)  # an emitter may ignore it
 
     async def _run(self) -> None:
         while self._events or not self._closing:
@@ -125,7 +125,7 @@ class _Feed:
         try:
             await self._guarded(self._emitter.emit, event)
         except asyncio.CancelledError:
-            self._events.appendleft(event)  # there may be a moment for it in `close`
+            self._events.appendleft(event)  # `close` may still send it
             raise
 
     async def _guarded(self, call: Callable[..., Awaitable[None]], *values: Event) -> None:
@@ -136,5 +136,5 @@ class _Feed:
             if task is None or task.cancelling():
                 raise
             logger.warning("%r cancelled itself", self._emitter)
-        except Exception:  # an emitter is the user's, and must not touch tasks
+        except Exception:  # an emitter is the user's code, and must not affect tasks
             logger.warning("%r failed", self._emitter, exc_info=True)

@@ -1,4 +1,4 @@
-"""What users write: tasks and their calls."""
+"""Tasks and their calls, as users write them."""
 
 from asynctasq.tasks.call import TaskCall, TaskHandle
 from asynctasq.tasks.class_task import (

@@ -1,4 +1,4 @@
-"""A task's parameters: whether arguments fit them, at the call and again in the worker."""
+"""Checks and converts a task's arguments: at the call, and again in the worker."""
 
 import functools
 import inspect
@@ -17,14 +17,14 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 class Checker:
-    """Converts values to one annotation; those that are of its type already pass untouched."""
+    """Converts values to one annotation; values that already have its type pass unchanged."""
 
     def __init__(self, annotation: Any) -> None:
         self._exact: type | None = annotation if annotation in _EXACT else None
         self._adapter = _adapter(annotation)
 
     def convert(self, value: object) -> object:
-        """The value as the annotation has it; raises pydantic's ValidationError."""
+        """Convert a value; raise pydantic's ValidationError if it does not fit."""
         if self._adapter is None or type(value) is self._exact:
             return value
         return self._adapter.validate_python(value)
@@ -33,8 +33,8 @@ class Checker:
 class Parameters:
     """The parameters of a function, or of a class's constructor.
 
-    They are looked at when first needed: ``@dataclass`` makes its constructor after the class,
-    and annotations may name what is defined further down.
+    They are inspected on first use: ``@dataclass`` adds its constructor after the class is
+    created, and annotations may name types that are defined further down.
     """
 
     def __init__(self, name: str, target: Callable[..., Any]) -> None:
@@ -43,7 +43,7 @@ class Parameters:
 
     def check(self, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
         """Raise `InvalidArguments` if a call with these arguments cannot work."""
-        if not self._fit_at_a_glance(args, kwargs):  # which takes a tenth of the time
+        if not self._fit_at_a_glance(args, kwargs):  # ten times as fast as `bind`
             try:
                 self._signature.bind(*args, **kwargs)
             except TypeError as error:
@@ -53,7 +53,7 @@ class Parameters:
     def convert(
         self, args: Sequence[object], kwargs: Mapping[str, object]
     ) -> tuple[list[object], dict[str, object]]:
-        """The arguments as their annotations have them; raises `InvalidArguments`."""
+        """Convert the arguments to their annotations; raise `InvalidArguments`."""
         names = self._positional[: len(args)]
         names += ["*"] * (len(args) - len(names))
         return (
@@ -94,7 +94,7 @@ class Parameters:
 
     @functools.cached_property
     def _names(self) -> frozenset[str]:
-        """All names, where each can be given by name; else none."""
+        """All names, if every parameter can be passed by name; else none."""
         parameters = self._signature.parameters.values()
         if not all(p.kind in _NAMED for p in parameters):
             return frozenset()
@@ -110,7 +110,7 @@ class Parameters:
         try:
             hints = typing.get_type_hints(self._function, include_extras=True)
         except (NameError, TypeError, AttributeError):
-            return {}  # a name only type checkers see: there is nothing to check against
+            return {}  # a name that exists only for type checkers: nothing to check against
         checkers: dict[str, Checker] = {}
         for parameter in self._signature.parameters.values():
             if parameter.name in hints:
@@ -130,4 +130,4 @@ def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
         except PydanticUserError:  # a model or dataclass brings a configuration of its own
             return TypeAdapter(annotation)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
-        return None  # an annotation that says nothing pydantic could check
+        return None  # pydantic cannot check this annotation

@@ -1,4 +1,4 @@
-"""One call of a task, before it is dispatched."""
+"""A call of a task, and the dispatcher that takes it to the broker."""
 
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
@@ -39,41 +39,41 @@ class TaskCall(Generic[R_co]):
     options: CallOptions = _AS_DEFINED
 
     def on_queue(self, queue: str) -> Self:
-        """Send it to another queue than the task's own."""
+        """Send the call to this queue instead of the task's own."""
         return self._with(replace(self.options, queue=queue))
 
     def delay(self, seconds: float | timedelta) -> Self:
-        """Run it so many seconds from its dispatch, at the earliest."""
+        """Run the call no earlier than `seconds` after its dispatch."""
         return self._with(replace(self.options, delay=_seconds(seconds)))
 
     def retry_after(self, seconds: float | timedelta) -> Self:
-        """Wait so many seconds before the second attempt."""
+        """Wait this long before the second attempt."""
         return self._with(replace(self.options, retry_delay=_seconds(seconds)))
 
     def max_attempts(self, count: int) -> Self:
-        """Attempt it at most so many times."""
+        """Limit the number of attempts."""
         return self._with(replace(self.options, max_attempts=count))
 
     def timeout(self, seconds: float | timedelta) -> Self:
-        """Let an attempt take at most so many seconds."""
+        """Limit the time of one attempt."""
         return self._with(replace(self.options, timeout=_seconds(seconds)))
 
     def correlate(self, correlation_id: str) -> Self:
-        """Join it to the request or task it comes from; a task's calls inherit its own."""
+        """Set the id of the request or task behind the call; a task's calls inherit its own."""
         return self._with(replace(self.options, correlation_id=correlation_id))
 
     async def dispatch(self, *, connection: object | None = None) -> TaskHandle:
         """Store the call; it is durable in the broker when this returns.
 
         Args:
-            connection: your own connection or session of the database that holds the queue: the
-                call is stored in the transaction open there, and comes and goes with its
-                commit. The documentation of the driver names the kinds it knows.
+            connection: your own connection or session of the database that holds the queue. The
+                call is stored in the transaction open there, and is visible after its commit.
+                The driver's documentation lists the supported kinds.
 
         Raises:
-            SerializationError: an argument cannot travel; names it.
+            SerializationError: an argument cannot be serialized; the message names it.
             BrokerUnavailable: the broker cannot be reached.
-            BrokerRejected: the broker refuses the call, as when it is too large.
+            BrokerRejected: the broker refuses the call, for example because it is too large.
         """
         return await current_dispatcher().dispatch(self, connection=connection)
 
@@ -86,7 +86,7 @@ class TaskCall(Generic[R_co]):
 
 
 class TaskDispatcher(Protocol):
-    """What takes calls to the broker."""
+    """Takes calls to the broker."""
 
     async def dispatch(
         self, call: TaskCall[object], *, connection: object | None = None
@@ -112,15 +112,15 @@ dispatcher_var: ContextVar[TaskDispatcher] = ContextVar("asynctasq_dispatcher")
 
 
 def current_dispatcher() -> TaskDispatcher:
-    """The dispatcher in force; raises `ConfigError` when there is none."""
+    """Return the dispatcher of this context, or the default; raise `ConfigError` without one."""
     dispatcher = dispatcher_var.get(None) or _Default.dispatcher
     if dispatcher is None:
-        raise ConfigError("nothing can dispatch yet; import asynctasq, not a part of it")
+        raise ConfigError("there is no dispatcher; import asynctasq, not only a part of it")
     return dispatcher
 
 
 def set_default_dispatcher(dispatcher: TaskDispatcher) -> None:
-    """Say what dispatches where no context says otherwise."""
+    """Set the dispatcher for contexts without one of their own."""
     _Default.dispatcher = dispatcher
 
 

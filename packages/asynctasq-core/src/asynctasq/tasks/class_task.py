@@ -20,12 +20,12 @@ _OPTIONS = tuple(TaskOptions.__dataclass_fields__)
 
 
 class BaseTask(Generic[R]):
-    """What the four kinds of class tasks share.
+    """The base of the four kinds of class tasks.
 
-    A subclass takes its parameters in its constructor (or is a dataclass) and says how it is to
-    be treated in class attributes named as in `TaskOptions`, besides ``name`` and ``aliases``.
-    They are read when the class is made, and are no attributes afterwards: on an instance,
-    ``max_attempts`` and ``timeout`` are methods of the chain.
+    A subclass takes its parameters in its constructor (or is a dataclass) and sets its options as
+    class attributes: those of `TaskOptions`, ``name`` and ``aliases``. They are read when the
+    class is created, and removed from it: on an instance, ``max_attempts`` and ``timeout`` are
+    methods of the chain.
 
     An instance is one call: ``await SendEmail(to="a@b.c").on_queue("high").dispatch()``.
     """
@@ -47,7 +47,7 @@ class BaseTask(Generic[R]):
         inherited = cls.definition.options if hasattr(cls, "definition") else TaskOptions()
         options = {name: getattr(inherited, name) for name in _OPTIONS}
         options |= {name: own[name] for name in _OPTIONS if name in own}
-        # dataclass(slots=True) makes the class a second time, of what is left of the first
+        # dataclass(slots=True) creates the class again, without the attributes removed below
         first: TaskDefinition | None = own.get("definition")
         origin = first.origin if first else task_name(cls)
         name = own.get("name") or (first.name if first else origin)
@@ -61,49 +61,49 @@ class BaseTask(Generic[R]):
         registry.register(cls.definition)
 
     def __new__(cls, *args: object, **kwargs: object) -> Self:
-        """Remember the arguments: they are what travels."""
+        """Store the arguments, which become the message."""
         self = super().__new__(cls)
-        object.__setattr__(self, "_given", (args, kwargs))  # a frozen dataclass is fine, too
+        object.__setattr__(self, "_given", (args, kwargs))  # the class may be a frozen dataclass
         return self
 
     def __init__(self) -> None:  # pyright: ignore[reportInconsistentConstructor]
-        """Take no parameters, unless a subclass says otherwise."""
+        """Take no parameters, unless a subclass defines some."""
 
     def execute(self) -> Any:
         """Do the work."""
         raise NotImplementedError
 
     def should_retry(self, exception: BaseException) -> bool:
-        """Whether another attempt makes sense after `exception`."""
+        """Whether to retry after `exception`."""
         return True
 
     def failed(self, exception: BaseException) -> Awaitable[None] | None:
-        """Called once, when the call is given up; may be async."""
+        """Called once, when no more attempts follow; may be async."""
 
     def on_queue(self, queue: str) -> TaskCall[R]:
-        """Send it to another queue than the task's own."""
+        """Send the call to this queue instead of the task's own."""
         return self.call().on_queue(queue)
 
     def delay(self, seconds: float | timedelta) -> TaskCall[R]:
-        """Run it so many seconds from its dispatch, at the earliest."""
+        """Run the call no earlier than `seconds` after its dispatch."""
         return self.call().delay(seconds)
 
     def retry_after(self, seconds: float | timedelta) -> TaskCall[R]:
-        """Wait so many seconds before the second attempt."""
+        """Wait this long before the second attempt."""
         return self.call().retry_after(seconds)
 
     def correlate(self, correlation_id: str) -> TaskCall[R]:
-        """Join it to the request or task it comes from."""
+        """Set the id of the request or task behind the call."""
         return self.call().correlate(correlation_id)
 
     if not TYPE_CHECKING:
 
         def max_attempts(self, count: int) -> TaskCall[R]:
-            """Attempt it at most so many times."""
+            """Limit the number of attempts."""
             return self.call().max_attempts(count)
 
         def timeout(self, seconds: float | timedelta) -> TaskCall[R]:
-            """Let an attempt take at most so many seconds."""
+            """Limit the time of one attempt."""
             return self.call().timeout(seconds)
 
     async def dispatch(self, *, connection: object | None = None) -> TaskHandle:
@@ -115,10 +115,10 @@ class BaseTask(Generic[R]):
         return self.call().dispatch_sync(connection=connection)
 
     def call(self) -> TaskCall[R]:
-        """This instance as a call."""
+        """Return this instance as a call."""
         if not hasattr(self, "definition"):
             raise ConfigError(
-                f"{type(self).__name__} is no task: derive from AsyncTask or SyncTask"
+                f"{type(self).__name__} is not a task: derive from AsyncTask or SyncTask"
             )
         args, kwargs = self._given
         self.definition.parameters.check(args, kwargs)
@@ -126,7 +126,7 @@ class BaseTask(Generic[R]):
 
 
 def as_call(item: TaskCall[R] | BaseTask[R]) -> TaskCall[R]:
-    """A call, also when it is an instance of a class task; raises `ConfigError` for all else."""
+    """Return a call, made of the instance if `item` is a class task; else raise `ConfigError`."""
     if isinstance(item, BaseTask):
         return item.call()
     if isinstance(item, TaskCall):  # pyright: ignore[reportUnnecessaryIsInstance] - not everybody checks types
@@ -135,7 +135,7 @@ def as_call(item: TaskCall[R] | BaseTask[R]) -> TaskCall[R]:
 
 
 def _free_fields(cls: type[BaseTask[Any]]) -> None:
-    """Let a dataclass have parameters named as our methods, without taking those for defaults."""
+    """Let a dataclass have fields named as our methods, without those as their defaults."""
     for name in inspect.get_annotations(cls):
         if name not in vars(cls) and name in vars(BaseTask):
             setattr(cls, name, dataclasses.field())

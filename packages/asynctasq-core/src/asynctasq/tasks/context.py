@@ -1,4 +1,4 @@
-"""What a running task may ask about itself."""
+"""The context of the running task: its call, its attempt and its worker."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -19,7 +19,7 @@ class TaskContext:
         queue: the queue the call came from.
         worker_id: the worker that runs it.
         enqueued_at: when it was dispatched, seconds since the epoch by the producer's clock.
-        correlation_id: what joins it to the request or task that dispatched it.
+        correlation_id: the id of the request or task that dispatched the call.
     """
 
     id: str
@@ -32,12 +32,12 @@ class TaskContext:
     correlation_id: str | None = None
 
 
-#: Set by whoever runs tasks; a function, because most tasks never ask.
+#: Set around each attempt; a function, because most tasks never use their context.
 running_task: ContextVar[Callable[[], TaskContext]] = ContextVar("asynctasq_running_task")
 
 
 def current_context() -> TaskContext:
-    """The context of the task this code runs in; raises `TaskError` outside of one."""
+    """Return the context of the running task; raise `TaskError` outside of a task."""
     try:
         return running_task.get()()
     except LookupError:

@@ -1,4 +1,4 @@
-"""One registered task: its name, its options and how its calls are run."""
+"""A registered task: its name, its options and how its calls run."""
 
 import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,29 +18,29 @@ class Mode(enum.Enum):
 
 
 class Runnable(Protocol):
-    """One call, ready to run: what `TaskDefinition.create` makes of its arguments."""
+    """One call, ready to run: the result of `TaskDefinition.create`."""
 
     def execute(self) -> object:
-        """Run; returns an awaitable when the task is asynchronous."""
+        """Run the task; return an awaitable if it is asynchronous."""
         ...
 
     def should_retry(self, exception: BaseException) -> bool:
-        """Whether another attempt makes sense after `exception`."""
+        """Whether to retry after `exception`."""
         ...
 
     def failed(self, exception: BaseException) -> Awaitable[None] | None:
-        """Called once, when the call is given up."""
+        """Called once, when no more attempts follow."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class TaskDefinition:
-    """What the registry knows of a task.
+    """The registry's entry for a task.
 
     Attributes:
         origin: ``module:qualname`` of the function or class.
-        create: makes a `Runnable` of a call's arguments.
-        parameters: what arguments it takes.
+        create: makes a `Runnable` from a call's arguments.
+        parameters: checks and converts the arguments.
     """
 
     name: str
@@ -56,7 +56,7 @@ class TaskDefinition:
             check_text("a task's name", name)
 
     def prepare(self, args: Sequence[object], kwargs: Mapping[str, object]) -> Runnable:
-        """The call, with its arguments converted; raises `InvalidArguments`."""
+        """Convert the arguments and return the runnable call; raise `InvalidArguments`."""
         if args or kwargs:
             args, kwargs = self.parameters.convert(args, kwargs)
         return self.create(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Tasks that are functions: what ``@task`` makes of one."""
+"""Tasks that are functions, and the ``@task`` decorator."""
 
 import functools
 import inspect
@@ -19,11 +19,11 @@ R = TypeVar("R")
 
 
 class FunctionTask(Generic[P, R]):
-    """A task made of a function; calling it makes a call to dispatch.
+    """A task made from a function; calling it returns a call to dispatch.
 
     Attributes:
         definition: name, options and mode.
-        function: the function itself, to run it directly, as in a unit test.
+        function: the function itself, to run it directly, for example in a unit test.
     """
 
     def __init__(self, function: Callable[P, Any], definition: TaskDefinition) -> None:
@@ -33,7 +33,7 @@ class FunctionTask(Generic[P, R]):
 
     # The caller's parameters may have any name, so `self` must not take one.
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> TaskCall[R]:
-        """A call with these arguments; raises `InvalidArguments` if they do not fit."""
+        """Return a call with these arguments; raise `InvalidArguments` if they do not fit."""
         if args or kwargs or not self._takes_nothing:
             self.definition.parameters.check(args, kwargs)
         return TaskCall(self.definition, args, kwargs)
@@ -61,15 +61,15 @@ class FunctionCall:
         return self._function(*self._args, **self._kwargs)
 
     def should_retry(self, exception: BaseException) -> bool:
-        """A function has no opinion: its options decide."""
+        """Always true: the options of a function decide."""
         return True
 
     def failed(self, exception: BaseException) -> None:
-        """A function has nothing to clean up."""
+        """Do nothing: a function has no hook."""
 
 
 class TaskDecorator:
-    """``@task`` with options: makes tasks of functions."""
+    """``@task`` with options: makes tasks from functions."""
 
     def __init__(
         self, name: str | None, aliases: tuple[str, ...], process: bool, options: TaskOptions
@@ -128,13 +128,13 @@ def task(
     aliases: tuple[str, ...] = (),
     **options: Any,
 ) -> Any:
-    """Make a task of a function: async runs on the event loop, sync in a thread.
+    """Make a task from a function: async runs on the event loop, sync in a thread.
 
     Args:
-        function: when used bare, ``@task``.
-        name: a stable name of its own, instead of ``module:qualname``.
-        process: run it in a process pool, for work that needs a core.
-        aliases: earlier names, so that calls which are under way still find it.
+        function: the function, for the decorator without parentheses.
+        name: a stable name, instead of ``module:qualname``.
+        process: run it in a process pool, for CPU-bound work.
+        aliases: earlier names, for stored calls that still use them.
         options: see `TaskOptions`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The stable name of a task: ``module:qualname``, the same for whoever imports it."""
+"""The stable name of a task: ``module:qualname``, the same in every process."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,10 +9,10 @@ __all__ = ["as_aliases", "importable_module", "task_name"]
 
 
 def task_name(target: Callable[..., Any]) -> str:
-    """``module:qualname`` of a function or class."""
+    """Return ``module:qualname`` of a function or class."""
     return f"{importable_module(target.__module__)}:{target.__qualname__}"
 
 
 def as_aliases(aliases: Iterable[str]) -> tuple[str, ...]:
-    """Earlier names as a tuple, also when only one is given."""
+    """Return earlier names as a tuple; `aliases` may be a single string."""
     return (aliases,) if isinstance(aliases, str) else tuple(aliases)

@@ -1,4 +1,4 @@
-"""How a task is to be treated, as its author or its caller wishes."""
+"""The options of a task and of a call, and the checks of their values."""
 
 import math
 import types
@@ -10,13 +10,13 @@ from asynctasq.config import RetryStrategy
 from asynctasq.errors import ConfigError
 
 Exceptions = tuple[type[BaseException], ...]
-#: What authors may give for these: one class, or several.
+#: The accepted forms of `Exceptions`: one class, or several.
 ExceptionTypes = type[BaseException] | Iterable[type[BaseException]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOptions:
-    """What a task's author chose; None where the configuration's default holds.
+    """The options of a task; None means the configuration's default.
 
     Attributes:
         queue: where calls go.
@@ -24,10 +24,10 @@ class TaskOptions:
         retry_delay: seconds before the second attempt.
         retry_strategy: "fixed" waits `retry_delay` each time; "exponential" doubles it for each
             attempt and takes a random part of that ("full jitter").
-        retry_max_delay: no wait is longer, in seconds.
-        retry_on: only these exceptions are retried; one class, or any iterable of classes.
-        give_up_on: these are not retried; likewise.
-        timeout: seconds one attempt may take.
+        retry_max_delay: the longest wait between attempts, in seconds.
+        retry_on: retry only these exceptions; one class, or any iterable of classes.
+        give_up_on: do not retry these, likewise.
+        timeout: the time limit of one attempt, in seconds.
     """
 
     queue: str | None = None
@@ -55,7 +55,7 @@ class TaskOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """What a caller chose for one call; None where the task's own options hold. Seconds."""
+    """The options of one call; None means the task's own option. Times are in seconds."""
 
     queue: str | None = None
     delay: float = 0.0
@@ -74,7 +74,7 @@ class CallOptions:
 
 
 def as_exceptions(name: str, value: object) -> Exceptions:
-    """The exception classes that `value` holds; raise `ConfigError` for anything else."""
+    """Return the exception classes in `value`; raise `ConfigError` for anything else."""
     try:
         return tuple(_exceptions(value))
     except (TypeError, RecursionError):  # not iterable, or iterable for ever
@@ -85,12 +85,12 @@ def as_exceptions(name: str, value: object) -> Exceptions:
 
 
 def _exceptions(value: object) -> Iterator[type[BaseException]]:
-    """Flatten what `isinstance` takes, tuples in tuples and unions, and other iterables."""
+    """Flatten nested tuples and unions, as `isinstance` accepts them, and other iterables."""
     if isinstance(value, type) and issubclass(value, BaseException):
         yield value
     elif get_origin(value) in (Union, types.UnionType):
         yield from _exceptions(get_args(value))
-    elif isinstance(value, (str, bytes)):  # iterables, too, of themselves without an end
+    elif isinstance(value, (str, bytes)):  # a string iterates over strings, without an end
         raise TypeError
     else:
         for item in cast("Iterable[object]", value):

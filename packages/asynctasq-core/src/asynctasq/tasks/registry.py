@@ -1,4 +1,4 @@
-"""The tasks this process knows, by name."""
+"""The registry of tasks in this process, by name."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ class TaskRegistry:
     """Tasks by name and alias.
 
     Args:
-        importer: finds modules of tasks that are not registered yet.
+        importer: imports the modules of tasks that are not registered yet.
     """
 
     def __init__(self, importer: Importer = importer) -> None:
@@ -25,8 +25,8 @@ class TaskRegistry:
     def register(self, task: TaskDefinition) -> None:
         """Add a task.
 
-        A task from the same place replaces the one that is there, as when a module is reloaded
-        or its script is imported again; from another place it is a `ConfigError`.
+        A task of the same origin replaces the registered one, as when a module is reloaded or
+        its script is imported again. Raise `ConfigError` if the origins differ.
         """
         names = (task.name, *task.aliases)
         for name in names:
@@ -39,10 +39,10 @@ class TaskRegistry:
         self._tasks.update(dict.fromkeys(names, task))
 
     def find(self, name: str) -> TaskDefinition:
-        """The task called `name`, whose module is imported if need be.
+        """Return the task called `name`; import its module if necessary.
 
         Raises:
-            TaskNotFound: there is none; says why, and which registered name is close.
+            TaskNotFound: there is none; with the reason, and the closest registered name.
         """
         task = self._tasks.get(name)
         if task is not None:
@@ -64,5 +64,5 @@ class TaskRegistry:
         return f"; did you mean {close!r}?" if close else ""
 
 
-#: The registry that ``@task`` and the task classes fill.
+#: The registry to which ``@task`` and the task classes add themselves.
 registry = TaskRegistry()
