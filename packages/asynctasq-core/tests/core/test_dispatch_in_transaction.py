@@ -124,7 +124,7 @@ async def test_a_file_without_a_queue_is_refused(tmp_path: Path) -> None:
     init(driver="sqlite", sqlite_path=str(tmp_path / "new.db"))
     with (
         closing(sqlite3.connect(tmp_path / "new.db")) as connection,
-        pytest.raises(BrokerRejected, match="has no queue yet"),
+        pytest.raises(BrokerRejected, match="has no queue tables yet"),
     ):
         await work(1).dispatch(connection=connection)
 

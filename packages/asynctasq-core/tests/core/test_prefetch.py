@@ -40,7 +40,7 @@ class Given:
     """A prefetch, and the table whose buffer it watches."""
 
     def __init__(self, *, slots: int = MANY_SLOTS, most: int = MOST, exact: bool = True) -> None:
-        limits = Limits(ahead=most, exact_attempts=exact)
+        limits = Limits(prefetch=most, exact_attempts=exact)
         self.table = InFlight("worker", slots=slots, budget=None, max_unsettled=1000)
         self.prefetch = Prefetch(self.table, limits, slots=slots)
 

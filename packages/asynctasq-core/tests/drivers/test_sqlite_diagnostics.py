@@ -38,7 +38,7 @@ async def found(path: Path, **more: object) -> dict[str, Finding]:
 
 async def test_a_file_that_is_not_there_is_not_made(path: Path) -> None:
     findings = await found(path)
-    assert findings["file"].value == "not there yet; its directory can be written"
+    assert findings["file"].value == "does not exist yet; its directory is writable"
     assert list(path.parent.iterdir()) == []
 
 

@@ -154,7 +154,7 @@ async def test_processes_may_create_the_file_at_the_same_time(path: Path) -> Non
 async def test_another_process_wakes_a_waiting_dequeue(
     driver: SQLiteDriver, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver_module, "LOOK_AGAIN", 3600.0)
+    monkeypatch.setattr(driver_module, "POLL_EVERY", 3600.0)
     waiting = asyncio.ensure_future(driver.dequeue(["queue"], limit=1, lease=9, wait=3600))
     producer = start(ENQUEUE_ONE, path)
     async with asyncio.timeout(30):

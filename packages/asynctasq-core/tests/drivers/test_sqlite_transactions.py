@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from asynctasq.drivers import Message
-from asynctasq.drivers.sqlite import SQLiteDriver, SQLiteSettings, opening, store
+from asynctasq.drivers.sqlite import (
+    SQLiteDriver,
+    SQLiteSettings,
+    dequeue,
+    enqueue,
+    leases,
+    opening,
+    settle,
+)
 from asynctasq.drivers.sqlite.database import Database
 from asynctasq.drivers.sqlite.errors import translate_errors
 from asynctasq.errors import BrokerRejected, BrokerUnavailable
@@ -146,31 +154,31 @@ async def test_an_error_that_is_not_sqlites_reaches_its_caller(driver: SQLiteDri
 
 
 def test_a_full_disk_is_unavailable_and_changes_nothing(database: Database) -> None:
-    store.enqueue(database, [Message("before", "queue", b"")])
+    enqueue.enqueue(database, [Message("before", "queue", b"")])
     database.commit()
     pages = database.value("PRAGMA page_count")
     database.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(sqlite3.OperationalError) as caught:
-        store.enqueue(database, [Message("big", "queue", bytes(100_000))])
+        enqueue.enqueue(database, [Message("big", "queue", bytes(100_000))])
     database.rollback()
     error = translate_errors(caught.value, database.path)
     assert isinstance(error, BrokerUnavailable)
     assert "the disk is full" in str(error)
-    taken = store.claim(database, ["queue"], 10, 9.0).deliveries
+    taken = dequeue.claim(database, ["queue"], 10, 9.0).deliveries
     assert [one.id for one in taken] == ["before"]
 
 
 def test_a_batch_beyond_one_value_is_stored_in_order(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "CHUNK", 10)
+    monkeypatch.setattr(enqueue, "CHUNK", 10)
     bodies = [b"1234", b"", b"56789012345", b"x", b""]
-    store.enqueue(database, [Message(str(n), "queue", body) for n, body in enumerate(bodies)])
-    taken = store.claim(database, ["queue"], 10, 9.0).deliveries
+    enqueue.enqueue(database, [Message(str(n), "queue", body) for n, body in enumerate(bodies)])
+    taken = dequeue.claim(database, ["queue"], 10, 9.0).deliveries
     assert [one.body for one in taken] == bodies
 
 
-@pytest.mark.parametrize("statement", [store.DUE, store.NEXT_DUE])
+@pytest.mark.parametrize("statement", [dequeue.DUE, dequeue.NEXT_DUE])
 def test_looking_for_due_messages_is_one_descent_of_the_index(
     database: Database, statement: str
 ) -> None:
@@ -181,7 +189,7 @@ def test_looking_for_due_messages_is_one_descent_of_the_index(
 
 
 @pytest.mark.parametrize(
-    "statement", [store.CLAIM, store.HELD, store.REMOVE, store.CHANGE, store.EXTEND]
+    "statement", [dequeue.CLAIM, leases.HELD, settle.REMOVE, settle.CHANGE, leases.EXTEND]
 )
 def test_held_messages_are_found_by_their_rows(database: Database, statement: str) -> None:
     plan = _plan(database, statement)

@@ -1,8 +1,5 @@
 """The SQS driver: the seam's methods as calls of the SQS API."""
 
-import asyncio
-import math
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
@@ -14,13 +11,11 @@ from asynctasq.drivers import (
     Settlement,
     State,
 )
-from asynctasq.drivers.enqueue_checks import check_delay, raise_failed
 from asynctasq.drivers.session_driver import SessionDriver
-from asynctasq.errors import BrokerRejected
+from asynctasq_sqs import enqueue as enqueueing
 from asynctasq_sqs.client import TEN
 from asynctasq_sqs.inspector import SQSInspector
-from asynctasq_sqs.messages import HEADER, LARGEST, Letter, check_size
-from asynctasq_sqs.names import is_fifo
+from asynctasq_sqs.messages import HEADER, LARGEST
 from asynctasq_sqs.session import Session
 from asynctasq_sqs.settings import SQSSettings
 
@@ -28,9 +23,9 @@ from asynctasq_sqs.settings import SQSSettings
 class SQSDriver(SessionDriver[Session], SQSInspector):
     """Messages in queues of AWS SQS, standard and FIFO.
 
-    A FIFO queue is one whose name ends with ``.fifo``. SQS delays and changes no message of it
-    alone: `enqueue` takes no delay there, a release counts the attempt, and what is retried holds
-    its group back.
+    The name of a FIFO queue ends with ``.fifo``. SQS delays and changes none of its messages
+    individually: `enqueue` accepts no delay, a release counts the attempt, and a retry blocks its
+    message group.
     """
 
     settings_type: ClassVar[type[DriverSettings]] = SQSSettings
@@ -46,7 +41,7 @@ class SQSDriver(SessionDriver[Session], SQSInspector):
         inspects=frozenset({State.DEAD}),
         exact_counts=False,
         full_fetch=TEN,
-        ahead=0,
+        prefetch=0,
     )
 
     def __init__(self, settings: DriverSettings | None = None) -> None:
@@ -58,21 +53,8 @@ class SQSDriver(SessionDriver[Session], SQSInspector):
 
     async def enqueue(self, messages: Sequence[Message]) -> None:
         """Store messages; see `BaseDriver.enqueue`."""
-        for message in messages:
-            self._check(message)
-        by_queue: defaultdict[str, list[Message]] = defaultdict(list)
-        # what is due earlier goes first: SQS counts whole seconds, and may keep the order
-        for message in sorted(messages, key=lambda one: one.delay):
-            by_queue[message.queue].append(message)
-        session = self.session
-        results = await asyncio.gather(
-            *(session.sender.send(queue, _letters(group)) for queue, group in by_queue.items())
-        )
-        raise_failed(
-            (message.id, error)
-            for group, errors in zip(by_queue.values(), results, strict=True)
-            for message, error in zip(group, errors, strict=True)
-        )
+        enqueueing.check(messages, self.limits.max_delay)
+        await enqueueing.enqueue(self.session.sender, messages)
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
@@ -82,26 +64,13 @@ class SQSDriver(SessionDriver[Session], SQSInspector):
         if not unique or limit < 1:
             return []
         limit = min(limit, self.limits.dequeue_batch)
-        return await self.session.polls.take(unique, limit=limit, lease=lease, wait=wait)
+        return await self.session.receiver.take(unique, limit=limit, lease=lease, wait=wait)
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
         """Apply outcomes; see `BaseDriver.settle`."""
         session = self.session
-        return await session.background.run(session.settling.settle(settlements))
+        return await session.background.run(session.settler.settle(settlements))
 
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
-        """Extend leases; see `BaseDriver.extend`. SQS lets none last longer than 12 hours."""
+        """Extend leases, by SQS to 12 hours at most; see `BaseDriver.extend`."""
         return await self.session.leases.extend(deliveries, lease)
-
-    def _check(self, message: Message) -> None:
-        check_delay(message.id, message.delay, longest=self.limits.max_delay)
-        if message.delay and is_fifo(message.queue):
-            raise BrokerRejected(
-                f"message {message.id:.80} has a delay of {message.delay} seconds;"
-                f" the FIFO queue {message.queue} delays no single message"
-            )
-        check_size(Letter(message.id, message.body, delay=math.ceil(message.delay)))
-
-
-def _letters(messages: Sequence[Message]) -> list[Letter]:
-    return [Letter(one.id, one.body, delay=one.delay) for one in messages]

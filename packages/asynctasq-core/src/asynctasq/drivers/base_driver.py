@@ -8,9 +8,9 @@ Rules that hold for every driver:
   stored is the driver's choice. Durations cross the seam, never points in time.
 - **The driver waits**, the engine does not poll.
 - **No policy.** Attempt limits, back-off and fairness between queues live in the engine.
-- **Losing a lease is an answer**, not an error.
+- **A lost lease is a return value**, not an error.
 
-All calls of one driver are made from one event loop, many at a time. A waiting `dequeue` never
+All calls of one driver are made from one event loop, concurrently. A waiting `dequeue` never
 blocks the others. A cancelled call leaves the driver usable. A driver raises only
 `BrokerUnavailable` (the same call may succeed later), `BrokerRejected` (it will not) and, from
 `enqueue`, `EnqueueFailed`; it reconnects by itself. The promises of each method are tests in
@@ -48,7 +48,7 @@ class Delivery:
             its meaning is the driver's own.
         abandoned: the attempt before this one ended without an outcome: its worker died, or lost
             the lease. RETRY and a requeue clear it; RELEASE keeps it, as it keeps the attempt.
-            Not always told where `Limits.tells_abandoned` is False.
+            Not always set where `Limits.tells_abandoned` is False.
     """
 
     id: str
@@ -68,7 +68,7 @@ class Outcome(enum.Enum):
     DEAD = "dead"  #: it is kept with a note and never delivered again
 
 
-@dataclass(slots=True, unsafe_hash=True)  # likewise
+@dataclass(slots=True, unsafe_hash=True)  # not frozen, for the same reason
 class Settlement:
     """The outcome of one delivery; `delay` in seconds for RETRY and RELEASE, `note` for DEAD.
 
@@ -83,32 +83,34 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Facts about a broker, as data; the defaults are what a good broker can do.
+    """Facts about a broker, and hints for the engine; the defaults describe a capable broker.
 
-    Attributes:
+    Facts, which the contract suite tests:
         dequeue_batch: most messages one `BaseDriver.dequeue` can return.
         max_body: longest body in bytes.
         max_delay: longest delay in seconds.
         lease_step: leases are rounded up to a multiple of this many seconds.
         durable: what is enqueued survives the death of every process that uses the driver.
         unique_ids: a message whose id is stored already is not stored again.
-        reports_lost_leases: `settle` and `extend` tell which leases were lost.
+        reports_lost_leases: `settle` and `extend` return the deliveries that lost their lease.
         release_keeps_attempt: RELEASE takes the attempt back.
-        exact_attempts: only what a `dequeue` returned counts as an attempt; otherwise also what
-            a process had got from the broker when it died.
-        tells_abandoned: a lease that ran out looks different from a retry, so that
-            `Delivery.abandoned` can be told; otherwise it may be False though it was.
-        late_settle: a lease that ran out is good until the message is delivered again;
-            otherwise it is lost when it runs out.
-        leases_outlive_connections: what is held stays held until its lease ends, also when
-            its holder disconnects or dies; otherwise it comes back at once.
-        inspects: states whose messages the `Inspector` ability shows, requeues and deletes;
-            with others its methods are `BrokerRejected`, or leave such messages alone.
-        exact_counts: `Inspector.queues` is exact at once; otherwise it lags, for seconds.
+        exact_attempts: only a delivery that `dequeue` returned counts as an attempt; otherwise
+            also a message that was in a process's buffer when it died.
+        tells_abandoned: the broker distinguishes an expired lease from a retry; otherwise
+            `Delivery.abandoned` may be False for an abandoned message.
+        late_settle: an expired lease is valid until the message is delivered again; otherwise
+            it is lost when it expires.
+        leases_outlive_connections: a held message stays held until its lease ends, also when
+            its holder disconnects or dies; otherwise it is deliverable again at once.
+        inspects: states that the `Inspector` capability supports; for other states its methods
+            raise `BrokerRejected`, or leave the messages alone.
+        exact_counts: `Inspector.queues` is exact at once; otherwise it lags by seconds.
+
+    Hints, which only affect efficiency:
         full_fetch: messages that make one request worth its price; a worker with fewer free
-            slots gives its running tasks a moment to free some more.
-        ahead: most messages that a worker with a backlog takes before it has slots for them; 0
-            where it has a price to give one back.
+            slots gives its running tasks a moment to free more.
+        prefetch: most messages that a worker with a backlog takes before it has free slots; 0
+            where giving a message back has a price.
     """
 
     dequeue_batch: int = 1000
@@ -126,7 +128,7 @@ class Limits:
     inspects: frozenset[State] = frozenset(State)
     exact_counts: bool = True
     full_fetch: int = 1
-    ahead: int = 500
+    prefetch: int = 500
 
 
 class BaseDriver(ABC):
@@ -153,9 +155,9 @@ class BaseDriver(ABC):
 
     @abstractmethod
     async def disconnect(self) -> None:
-        """Let go of the broker.
+        """Disconnect from the broker.
 
-        - Settles nothing: what is held stays held until its lease ends, where
+        - Settles nothing: held messages stay held until their leases end, where
           `Limits.leases_outlive_connections`.
         - Every task, thread and timer the driver started has ended when it returns.
         - Disconnecting again does nothing; `connect` works afterwards.
@@ -167,7 +169,7 @@ class BaseDriver(ABC):
 
         - One round trip for the batch.
         - Messages of one queue become deliverable in the order given, best effort.
-        - A message whose id is stored already is left as it is, where `Limits.unique_ids`.
+        - A message whose id is stored already is left unchanged, where `Limits.unique_ids`.
         - When only a part was stored, raises `EnqueueFailed`, which names both parts.
         """
 
@@ -181,19 +183,18 @@ class BaseDriver(ABC):
         - Returns nothing after `wait` seconds; with ``wait=0`` never waits.
         - Takes from `queues` in order: from the second only what the first cannot fill.
         - Counts the attempt here, so that a worker's death counts.
-        - An error after something was taken loses nothing: what was taken is returned, or given
-          back with its attempt.
+        - After an error, messages already taken are returned, or released with their attempt.
         - While it waits, wakes for a new message and for one that becomes due, also for one
-          whose lease ran out.
-        - Cancelled in the middle, it loses nothing: what it had taken comes back.
+          whose lease expired.
+        - When cancelled, messages already taken become deliverable again.
         """
 
     @abstractmethod
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
         """Apply outcomes, and return the deliveries whose lease was lost.
 
-        - A lease is lost when the message was delivered again or is gone; for such a delivery
-          nothing changes. A lease that ran out but was not taken over is still good, where
+        - A lease is lost when the message was delivered again or deleted; for such a delivery
+          nothing changes. An expired lease is valid until the next delivery, where
           `Limits.late_settle`.
         - Outcomes may be mixed in one call, and are applied in one round trip.
         - Atomic for each message: at no instant is it neither waiting, held nor dead.
@@ -201,4 +202,4 @@ class BaseDriver(ABC):
 
     @abstractmethod
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
-        """Make each lease end `lease` seconds from now; return the deliveries that lost it."""
+        """Make each lease end `lease` seconds from now; return the deliveries that lost theirs."""

@@ -1,9 +1,9 @@
-"""What event loops say of a connection that is gone, in one voice."""
+"""Normalises asyncio's and uvloop's errors for a write to a reset connection."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 
-#: uvloop's words.
+#: Part of the text of uvloop's `RuntimeError`.
 _CLOSED = "the handler is closed"
 
 
@@ -11,8 +11,8 @@ _CLOSED = "the handler is closed"
 def resets() -> Generator[None]:
     """Raise `ConnectionResetError` for a write in the block to a transport that was reset.
 
-    asyncio's own loop lets it pass, and the next read fails; uvloop raises a `RuntimeError`, in
-    the moment in which the transport is closed and its reader does not know.
+    asyncio's own loop ignores the write, and the next read fails. uvloop raises `RuntimeError`
+    while the transport is closed and its reader is not notified yet.
     """
     try:
         yield

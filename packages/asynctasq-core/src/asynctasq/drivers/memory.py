@@ -46,10 +46,10 @@ class MemoryDriver(BaseDriver):
         self._waiting: set[asyncio.Event] = set()
 
     async def connect(self) -> None:
-        """There is nothing to connect to."""
+        """Does nothing: there is no connection."""
 
     async def disconnect(self) -> None:
-        """Let those who wait go on; there is nothing else to let go of."""
+        """Wakes waiting dequeues, which return; see `BaseDriver.disconnect`."""
         while self._waiting:
             self._waiting.pop().set()
 
@@ -108,7 +108,7 @@ class MemoryDriver(BaseDriver):
         return self._store.find(queue, ids)
 
     async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
-        """Dead messages become deliverable; see `Inspector`."""
+        """Make dead messages deliverable; see `Inspector`."""
         return self._store.requeue(queue, ids)
 
     async def delete(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
@@ -123,11 +123,11 @@ class MemoryDriver(BaseDriver):
         return len(self._store.delete(queue, ids))
 
     async def pause(self, queue: str) -> bool:
-        """Deliver a queue no more; see `Control`."""
+        """Pause a queue; see `Control`."""
         return self._store.pause(queue)
 
     async def resume(self, queue: str) -> bool:
-        """Deliver it again; see `Control`."""
+        """Resume a queue; see `Control`."""
         return self._store.resume(queue)
 
     async def paused(self) -> Sequence[str]:
@@ -139,19 +139,19 @@ class MemoryDriver(BaseDriver):
         return self._store.revoke(queue, ids)
 
     async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
-        """Remember a worker; see `Workers`."""
+        """Store a worker; see `Workers`."""
         self._store.heartbeat(worker, ttl)
 
     async def workers(self) -> Sequence[tuple[WorkerInfo, float]]:
-        """The remembered workers; see `Workers`."""
+        """The live workers; see `Workers`."""
         return self._store.workers()
 
     async def forget(self, worker_id: str) -> None:
-        """Forget a worker; see `Workers`."""
+        """Remove a worker; see `Workers`."""
         self._store.forget(worker_id)
 
     async def diagnose(self) -> Sequence[Finding]:
-        """What can be wrong with memory; see `Diagnostics`."""
+        """Warns that memory is not durable; see `Diagnostics`."""
         advice = "keep what matters with another driver; this one is for tests"
         return [
             Finding("durability", "gone with the process", Level.WARNING, advice),

@@ -1,7 +1,7 @@
 """The messages behind `MemoryDriver`: the seam's promises in their plainest form.
 
-Everything runs under one lock and takes no time worth speaking of, so drivers on several
-event loops in several threads can share a store.
+Everything runs under one lock, for microseconds, so drivers on several event loops in several
+threads can share a store.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class Entry:
     note: str = ""
 
     def state(self, now: float) -> State:
-        """Where the message is at `now`."""
+        """The state of the message at `now`."""
         if self.died_at is not None:
             return State.DEAD
         if self.visible_at <= now:
@@ -53,18 +53,18 @@ class Queue:
         heapq.heappush(self.heap, (visible_at, entry.order, entry.message.id))
 
     def next_visible(self) -> float | None:
-        """When the next message becomes deliverable, None when none ever will."""
+        """The time at which the next message becomes deliverable; None without one."""
         while self.heap:
             visible_at, _, message_id = self.heap[0]
             entry = self.entries.get(message_id)
             if entry and entry.visible_at == visible_at and entry.died_at is None:
                 return visible_at
-            heapq.heappop(self.heap)  # moved, dead or gone since it was pushed
+            heapq.heappop(self.heap)  # stale: moved, dead or removed since it was pushed
         return None
 
 
 class MemoryStore:
-    """Queues by name, workers, and whoever waits for a change."""
+    """Queues by name, workers, and the events to set at a change."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -77,7 +77,7 @@ class MemoryStore:
         self._workers: dict[str, tuple[WorkerInfo, float, float]] = {}
 
     def enqueue(self, messages: Sequence[Message]) -> None:
-        """Store what is not stored yet."""
+        """Store messages whose ids are not stored yet."""
         with self._lock:
             now = self._clock()
             for message in messages:
@@ -111,14 +111,14 @@ class MemoryStore:
             return taken
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Delivery]:
-        """Apply outcomes; return the deliveries that are not held any more."""
+        """Apply outcomes; return the deliveries that lost their lease."""
         with self._lock:
             lost = [item.delivery for item in settlements if not self._settle(item)]
             self._wake()
             return lost
 
     def extend(self, deliveries: Sequence[Delivery], lease: float) -> list[Delivery]:
-        """Move the ends of leases; return the deliveries that are not held any more."""
+        """Extend leases; return the deliveries that lost theirs."""
         with self._lock:
             visible_at = self._clock() + lease
             lost: list[Delivery] = []
@@ -132,7 +132,7 @@ class MemoryStore:
             return lost
 
     def seconds_to_next(self, queues: Sequence[str]) -> float | None:
-        """Seconds until a message of `queues` becomes deliverable, None when none will."""
+        """Seconds until a message of `queues` becomes deliverable; None without one."""
         with self._lock:
             moments = [self._queues[name].next_visible() for name in self._running(queues)]
             due = [moment for moment in moments if moment is not None]
@@ -144,7 +144,7 @@ class MemoryStore:
             self._waiters[event] = loop
 
     def unwatch(self, event: asyncio.Event) -> None:
-        """Stop telling `event` of changes."""
+        """Stop setting `event`."""
         with self._lock:
             self._waiters.pop(event, None)
 
@@ -177,7 +177,7 @@ class MemoryStore:
             return [_stored(entry, now) for entry in self._entries(queue, ids)]
 
     def requeue(self, queue: str, ids: Sequence[str]) -> list[str]:
-        """Make dead messages new."""
+        """Make dead messages deliverable, with no attempts counted."""
         with self._lock:
             now = self._clock()
             dead = [entry for entry in self._entries(queue, ids) if entry.died_at is not None]
@@ -188,25 +188,25 @@ class MemoryStore:
             return [entry.message.id for entry in dead]
 
     def delete(self, queue: str, ids: Sequence[str]) -> list[str]:
-        """Remove what is not held."""
+        """Remove messages that are not held."""
         return self._remove(queue, ids, set(State) - {State.RUNNING})
 
     # --- Control
 
     def pause(self, queue: str) -> bool:
-        """Deliver a queue no more; False if it was so."""
+        """Pause a queue; False if it was paused."""
         with self._lock:
-            news = queue not in self._paused
+            changed = queue not in self._paused
             self._paused.add(queue)
-            return news
+            return changed
 
     def resume(self, queue: str) -> bool:
-        """Deliver it again; False if it was not paused."""
+        """Resume a queue; False if it was not paused."""
         with self._lock:
-            news = queue in self._paused
+            changed = queue in self._paused
             self._paused.discard(queue)
             self._wake()
-            return news
+            return changed
 
     def paused(self) -> list[str]:
         """The paused queues."""
@@ -214,36 +214,36 @@ class MemoryStore:
             return sorted(self._paused)
 
     def revoke(self, queue: str, ids: Sequence[str]) -> list[str]:
-        """Remove what is held."""
+        """Remove held messages."""
         return self._remove(queue, ids, {State.RUNNING})
 
     # --- Workers
 
     def heartbeat(self, worker: WorkerInfo, ttl: float) -> None:
-        """Remember a worker."""
+        """Store a worker for `ttl` seconds."""
         with self._lock:
             now = self._clock()
             self._workers[worker.id] = (worker, now, now + ttl)
 
     def workers(self) -> list[tuple[WorkerInfo, float]]:
-        """The workers that are remembered still, each with the seconds since it was heard."""
+        """The workers that have not expired, each with the seconds since its heartbeat."""
         with self._lock:
             now = self._clock()
             self._workers = {k: v for k, v in self._workers.items() if v[2] > now}
-            return [(info, now - heard) for _, (info, heard, _) in sorted(self._workers.items())]
+            return [(info, now - beat) for _, (info, beat, _) in sorted(self._workers.items())]
 
     def forget(self, worker_id: str) -> None:
-        """Forget a worker."""
+        """Remove a worker."""
         with self._lock:
             self._workers.pop(worker_id, None)
 
     def _remove(self, queue: str, ids: Sequence[str], states: Set[State]) -> list[str]:
         with self._lock:
             now = self._clock()
-            gone = [e for e in self._entries(queue, ids) if e.state(now) in states]
-            for entry in gone:
+            removed = [e for e in self._entries(queue, ids) if e.state(now) in states]
+            for entry in removed:
                 del self._queues[queue].entries[entry.message.id]
-            return [entry.message.id for entry in gone]
+            return [entry.message.id for entry in removed]
 
     # --- with the lock held
 

@@ -1,8 +1,8 @@
-"""From a driver's name or a URL's scheme to its class, by entry points.
+"""Finds driver classes by name or by URL scheme, through entry points.
 
 A package provides a driver with an entry point in ``asynctasq.drivers`` whose name is the
-driver's, and one in ``asynctasq.schemes`` for each URL scheme it reads. One of the same name in
-``asynctasq.settings`` is for those who only read its settings: it need not load the driver.
+driver's, and another in ``asynctasq.schemes`` for each URL scheme it reads. An entry point of
+the same name in ``asynctasq.settings`` gives access to its settings without loading the driver.
 """
 
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What a driver that is not installed would read: URL schemes, and settings' first words."""
+    """URL schemes and first words of settings of a driver that may not be installed."""
 
     schemes: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
 
 
-#: By the name of the driver, which is its extra: the only place in core that names brokers, so
-#: that an error can say what to install.
+#: By the name of the driver, which is its extra: the only place in core that names brokers, for
+#: errors that say what to install.
 INSTALL_HINTS = {
     "redis": Hint(("redis", "rediss", "unix", "valkey", "valkeys"), ("redis",)),
     "rabbitmq": Hint(("amqp", "amqps"), ("rabbitmq",)),
@@ -42,16 +42,16 @@ INSTALL_HINTS = {
 
 
 def driver_names() -> list[str]:
-    """Names of the installed drivers."""
+    """Returns the names of the installed drivers."""
     return sorted(_entry_points(DRIVERS))
 
 
 def driver_class(name: str) -> type[BaseDriver]:
-    """The driver called `name`.
+    """Returns the class of the driver called `name`.
 
     Raises:
-        DriverNotFound: nothing installed provides it; says what to install.
-        DriverIncompatible: its package does not load, or is no driver.
+        DriverNotFound: no installed package provides it; the text says what to install.
+        DriverIncompatible: its package does not load, or is not a driver.
     """
     entry = _entry_points(DRIVERS).get(name)
     if entry is None:
@@ -60,14 +60,14 @@ def driver_class(name: str) -> type[BaseDriver]:
 
 
 def settings_class(name: str) -> type[DriverSettings]:
-    """The settings of the driver called `name`; raises as `driver_class` does."""
+    """Returns the settings class of the driver called `name`; raises as `driver_class` does."""
     if entry := _entry_points(SETTINGS).get(name):
         return _load(entry, DriverSettings)
     return driver_class(name).settings_type
 
 
 def driver_for_scheme(scheme: str) -> str:
-    """The name of the driver that reads URLs of this scheme; raises `DriverNotFound`."""
+    """Returns the name of the driver that reads URLs of `scheme`; raises `DriverNotFound`."""
     entry = _entry_points(SCHEMES).get(scheme)
     if entry is not None:
         return next(
@@ -81,7 +81,7 @@ def driver_for_scheme(scheme: str) -> str:
 
 
 def install_hint(setting: str) -> str | None:
-    """What to install for a setting of a driver that is not installed."""
+    """Returns the command that installs the driver of `setting`; None if it is installed."""
     word = setting.partition("_")[0]
     for driver, hint in INSTALL_HINTS.items():
         if word in hint.words and driver not in _entry_points(DRIVERS):
@@ -116,5 +116,5 @@ def _load(entry: EntryPoint, kind: type[T]) -> type[T]:
             "install the same version of all asynctasq packages"
         ) from error
     if not (isinstance(loaded, type) and issubclass(loaded, kind)):
-        raise DriverIncompatible(f"{entry.value} is no subclass of asynctasq.{kind.__name__}")
+        raise DriverIncompatible(f"{entry.value} is not a subclass of asynctasq.{kind.__name__}")
     return loaded

@@ -1,4 +1,4 @@
-"""Connecting and disconnecting, for a driver that keeps a session with its broker."""
+"""Base class of drivers that keep a session with their broker: `connect` and `disconnect`."""
 
 import asyncio
 from abc import abstractmethod
@@ -8,8 +8,8 @@ from asynctasq.drivers.base_driver import BaseDriver
 from asynctasq.drivers.settings import DriverSettings
 from asynctasq.errors import BrokerUnavailable
 
-#: Sockets, locks and futures belong to the event loop they were made on: used from another one,
-#: they hang their callers, or bring down the interpreter.
+#: Sockets, locks and futures belong to the event loop they were made on: used from another loop,
+#: they hang their callers, or crash the interpreter.
 WRONG_LOOP = (
     "this driver is connected on another event loop; use one driver for each event loop:"
     " driver.sibling() makes another one"
@@ -17,9 +17,9 @@ WRONG_LOOP = (
 
 
 class Session(Protocol):
-    """What a driver has of its broker while it is connected: connections, and what goes with them.
+    """The state of a connected driver: connections, and what depends on them.
 
-    It is opened once, and closed once, also when opening failed halfway.
+    Opened once, and closed once, also when opening failed halfway.
     """
 
     async def open(self) -> None:
@@ -27,7 +27,7 @@ class Session(Protocol):
         ...
 
     async def close(self) -> None:
-        """End everything that was started; never raises."""
+        """End all tasks and connections; never raises."""
         ...
 
 
@@ -35,7 +35,7 @@ SessionT = TypeVar("SessionT", bound=Session)
 
 
 class SessionDriver(BaseDriver, Generic[SessionT]):
-    """A driver that is connected while it has a session; list it before other base classes."""
+    """A driver that is connected while it has a session; listed before other base classes."""
 
     def __init__(self, settings: DriverSettings) -> None:
         super().__init__(settings)
@@ -45,7 +45,7 @@ class SessionDriver(BaseDriver, Generic[SessionT]):
 
     @abstractmethod
     def make_session(self) -> SessionT:
-        """A new session, not open yet."""
+        """Returns a new session, not open yet."""
 
     async def connect(self) -> None:
         """Open a session; see `BaseDriver.connect`."""
@@ -66,8 +66,8 @@ class SessionDriver(BaseDriver, Generic[SessionT]):
     def session(self) -> SessionT:
         """The open session.
 
-        Raises `BrokerUnavailable` when there is none, and `RuntimeError` on another event loop
-        than the one it was opened on.
+        Raises `BrokerUnavailable` without a session, and `RuntimeError` on another event loop
+        than the session was opened on.
         """
         if self._session is None:
             raise BrokerUnavailable("the driver is not connected; call connect() first")
@@ -86,9 +86,9 @@ class SessionDriver(BaseDriver, Generic[SessionT]):
         return session
 
     def _settle_on_loop(self) -> None:
-        """Belong to the running loop; raises `RuntimeError` while another one has the driver."""
+        """Bind to the running loop; raises `RuntimeError` while bound to another open loop."""
         if self._loop is not None and self._loop.is_closed():
-            # what was open ended with its loop
+            # the session ended with its loop
             self._session, self._loop, self._connecting = None, None, asyncio.Lock()
         running = asyncio.get_running_loop()
         if self._loop not in (None, running):

@@ -1,4 +1,4 @@
-"""What a driver declares about its own configuration."""
+"""`DriverSettings`: the base class of each driver's own settings."""
 
 from typing import ClassVar
 
@@ -9,14 +9,14 @@ class DriverSettings(Settings):
     """The settings of one driver, under flat names that start with the driver's own prefix.
 
     Attributes:
-        url_field: the field that ``ASYNCTASQ_URL`` stands for.
-        client_loggers: loggers of the client library, which a worker silences: the driver says
-            itself what went wrong, and their details may hold credentials.
+        url_field: the field that ``ASYNCTASQ_URL`` sets.
+        client_loggers: loggers of the client library, which a worker silences: the driver's own
+            errors are enough, and the library's may contain credentials.
     """
 
     url_field: ClassVar[str | None] = None
     client_loggers: ClassVar[tuple[str, ...]] = ()
 
     def location(self) -> str:
-        """Where this driver connects to, for people to read: no secrets."""
+        """The server or file this driver connects to, for display: without secrets."""
         return ""

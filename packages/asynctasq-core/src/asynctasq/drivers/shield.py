@@ -1,7 +1,7 @@
-"""Work of a driver that must come to its end even if nobody waits for it any more.
+"""Runs a driver's commands to completion when their callers are cancelled.
 
-A command that is cut off may have been carried out or not, and its connection cannot be used for
-another. It is better to let it end, and to undo it then.
+A command that is cut off may or may not have been executed, and its connection cannot be reused.
+So the command completes, and its result is undone.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ class Shield:
         *,
         stop: Callable[[], None] = lambda: None,
     ) -> T:
-        """The result of `work`.
+        """Returns the result of `work`.
 
-        When the caller is cancelled, `stop` asks the work to end soon, and its result goes
+        When the caller is cancelled, `stop` makes the work end soon, and its result is passed
         to `undo`. Raises `BrokerUnavailable` when `close` has cancelled the work.
         """
         task = self._start(work)
@@ -43,12 +43,12 @@ class Shield:
             raise
 
     async def close(self, limit: float) -> None:
-        """Let everything end within `limit` seconds; what has not by then is cancelled."""
+        """Waits `limit` seconds for running work, then cancels the remaining tasks."""
         deadline = asyncio.get_running_loop().time() + limit
         while self._tasks:
             left = max(0.0, deadline - asyncio.get_running_loop().time())
-            _, late = await asyncio.wait(self._tasks, timeout=left)
-            for task in late:
+            _, pending = await asyncio.wait(self._tasks, timeout=left)
+            for task in pending:
                 task.cancel()
 
     def _start(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
@@ -59,7 +59,7 @@ class Shield:
 
 
 async def _undo(task: asyncio.Task[T], undo: Callable[[T], Awaitable[object]] | None) -> None:
-    # Where this fails, nothing was done, or the end of the lease undoes it.
+    # If this fails, nothing was executed, or the end of the lease undoes it.
     with suppress(BrokerError, asyncio.CancelledError):
         result = await task
         if undo is not None:

@@ -1,16 +1,16 @@
-"""What a broker tells about stored messages and queues."""
+"""Records about stored messages and queues, as `Inspector` returns them."""
 
 import enum
 from dataclasses import dataclass
 
 
 class State(enum.Enum):
-    """Where a stored message is."""
+    """The state of a stored message."""
 
-    READY = "ready"
-    DELAYED = "delayed"
-    RUNNING = "running"
-    DEAD = "dead"
+    READY = "ready"  #: deliverable now; also when its lease expired
+    DELAYED = "delayed"  #: deliverable later
+    RUNNING = "running"  #: held under a lease
+    DEAD = "dead"  #: kept with its error, never delivered again unless requeued
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,12 @@ class QueueStats:
     """Counts of one queue.
 
     Attributes:
-        ready: deliverable now, messages whose lease ran out included.
-        delayed: deliverable later; None where the broker cannot tell.
-        running: held under a lease; None where the broker cannot tell.
+        ready: deliverable now, including messages whose lease expired.
+        delayed: deliverable later; None where the broker has no such count.
+        running: held under a lease; None where the broker has no such count.
         dead: kept with an error.
-        oldest: seconds since the oldest ready message became deliverable; None when none is, or
-            where the broker cannot tell.
+        oldest: seconds since the oldest ready message became deliverable; None without a ready
+            message, or where the broker does not report it.
     """
 
     queue: str
@@ -35,18 +35,18 @@ class QueueStats:
 
     @classmethod
     def empty(cls, queue: str) -> "QueueStats":
-        """The counts of a queue that holds nothing."""
+        """The counts of an empty queue."""
         return cls(queue, ready=0, delayed=0, running=0, dead=0, oldest=None)
 
     @property
     def unfinished(self) -> int:
-        """Messages that wait or run, of those the broker can count."""
+        """Ready, delayed and running messages, as far as the broker counts them."""
         return self.ready + (self.delayed or 0) + (self.running or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message as it lies in the broker.
+    """A message as the broker stores it.
 
     Attributes:
         attempt: deliveries so far.

@@ -1,4 +1,4 @@
-"""What only some brokers can do, as small protocols found with ``isinstance``.
+"""Optional capabilities of drivers, as small protocols checked with ``isinstance``.
 
 Every method may raise `BrokerUnavailable` or `BrokerRejected`, as on the seam, and each protocol
 has its own contract class in `asynctasq.testing.contract`.

@@ -6,19 +6,19 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Control(Protocol):
-    """Hold queues back, and take messages away from whoever holds them."""
+    """Pause queues, and revoke messages that workers hold."""
 
     async def pause(self, queue: str) -> bool:
-        """Deliver nothing more of `queue`, to any worker, until `resume`; False if it was so.
+        """Stop delivering `queue` to all workers until `resume`; False if it was paused.
 
-        - Lasts until `resume`, whoever restarts; the queue need not hold anything.
-        - Storing goes on, and so do held messages: they are extended and settled as ever.
+        - Survives restarts of workers and of the broker; the queue may be empty.
+        - Messages can still be enqueued, and held messages extended and settled.
         - Other queues of the same `dequeue` are delivered, and none of its callers spins.
         """
         ...
 
     async def resume(self, queue: str) -> bool:
-        """Deliver `queue` again, to a `dequeue` that waits as well; False if it was not paused."""
+        """Deliver `queue` again, also to waiting dequeues; False if it was not paused."""
         ...
 
     async def paused(self) -> Sequence[str]:
@@ -26,8 +26,8 @@ class Control(Protocol):
         ...
 
     async def revoke(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
-        """Remove held messages for good, and return their ids; others are left alone.
+        """Remove held messages permanently, and return their ids; other messages are unchanged.
 
-        Whoever holds one is told that the lease is lost when it is next extended or settled.
+        The next `settle` or `extend` of a removed message reports a lost lease.
         """
         ...

@@ -8,7 +8,7 @@ from typing import Protocol, Self, runtime_checkable
 
 
 class Level(enum.Enum):
-    """How much a finding matters."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,13 +17,13 @@ class Level(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at in the broker.
+    """The result of one check of the broker.
 
     Attributes:
-        name: what it is, in one or two words.
-        value: what was found, for people.
-        level: WARNING where workers run, and could run better or safer; PROBLEM where they do not.
-        advice: what to do, in one line; empty when nothing is to be done.
+        name: the subject of the check, in one or two words.
+        value: the result, for display.
+        level: WARNING where workers run, but slower or less safely; PROBLEM where they do not.
+        advice: the remedy, in one line; empty if none is needed.
     """
 
     name: str
@@ -33,25 +33,25 @@ class Finding:
 
     @classmethod
     def of_paused(cls, queues: Sequence[str]) -> Self:
-        """What is to be said of the queues that `Control.pause` holds back."""
+        """The finding about the queues that `Control.pause` has paused."""
         if not queues:
             return cls("paused queues", "none")
-        advice = f"nothing of them is delivered until: asynctasq resume {shlex.join(queues)}"
+        advice = f"their messages are not delivered until: asynctasq resume {shlex.join(queues)}"
         return cls("paused queues", ", ".join(queues), Level.WARNING, advice)
 
 
 @runtime_checkable
 class Diagnostics(Protocol):
-    """Look into the broker for what keeps workers from running well."""
+    """Check the broker for conditions that keep workers from running well."""
 
     async def diagnose(self) -> Sequence[Finding]:
-        """What was found, in an order that makes sense to people.
+        """Return the findings, in an order that suits a reader.
 
-        - Works whether the driver is connected or not, and leaves it as it was; what `connect`
-          refuses, such as a schema that is behind, is a finding as far as there is an answer.
-        - Changes nothing that is stored, and takes no rights that a worker does not need: what
-          cannot be read says so in its value.
+        - Works whether the driver is connected or not, and leaves it in that state. A condition
+          that `connect` refuses, such as an outdated schema, is a finding where possible.
+        - Changes no stored data, and needs no rights beyond a worker's: a check that lacks
+          rights reports that in its value.
         - Raises `BrokerUnavailable` and `BrokerRejected` as `BaseDriver.connect` does, where the
-          broker lets nobody look.
+          broker does not allow a connection.
         """
         ...

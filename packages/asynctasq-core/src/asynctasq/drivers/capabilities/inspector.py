@@ -1,4 +1,4 @@
-"""The `Inspector` capability: looks into queues, and requeues or deletes dead messages."""
+"""The `Inspector` capability: counts and reads stored messages, requeues and deletes them."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -8,43 +8,43 @@ from asynctasq.drivers.stored import QueueStats, State, StoredMessage
 
 @runtime_checkable
 class Inspector(Protocol):
-    """Look into queues and put dead messages right, by message id.
+    """Read queues without consuming them; requeue and delete messages by id.
 
-    `Limits.inspects` tells for which states: a queue of some brokers cannot be looked into
-    without taking its messages out.
+    `Limits.inspects` lists the supported states: some brokers cannot read a queue without
+    consuming its messages.
     """
 
     async def queues(self) -> Sequence[QueueStats]:
         """Every queue that holds a message, by name.
 
-        - Costs a server that keeps counts nothing per message; a database may count its index.
-        - Raises `BrokerRejected` where the broker does not tell which queues there are.
+        - Constant cost per queue on a server that keeps counts; a database may scan an index.
+        - Raises `BrokerRejected` where the broker cannot list queues.
         """
         ...
 
     async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
-        """These queues, in the order asked for, also those that hold nothing."""
+        """The counts of `queues`, in their order, including empty queues."""
         ...
 
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
     ) -> Sequence[StoredMessage]:
-        """Up to `limit` messages of one state: next to be delivered, or latest dead, first."""
+        """Up to `limit` messages of one state: next due first; of dead messages, latest first."""
         ...
 
     async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
-        """Those of `ids` that the queue holds, in the order asked for."""
+        """The messages of `ids` that the queue holds, in the order of `ids`."""
         ...
 
     async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
         """Make dead messages deliverable again with no attempts counted; return their ids.
 
-        Ids that are not dead are left alone.
+        Messages that are not dead are unchanged.
         """
         ...
 
     async def delete(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
-        """Remove waiting and dead messages for good; return their ids. Held ones stay."""
+        """Remove ready, delayed and dead messages permanently; return their ids. Held ones stay."""
         ...
 
     async def purge(self, queue: str, state: State) -> int:

@@ -8,18 +8,18 @@ from typing import Protocol, runtime_checkable
 class Migrator(Protocol):
     """Create and upgrade the broker's schema by numbered migrations.
 
-    Its methods are called on a driver that is not connected, and connect for themselves: `connect`
-    refuses a schema that is missing or behind with `BrokerRejected`, which says what to run.
+    Its methods are called on a driver that is not connected, and open their own connections:
+    `connect` raises `BrokerRejected` for a missing or outdated schema, and names the command.
     """
 
     async def pending(self) -> Sequence[str]:
-        """Names of the migrations that are not applied yet, in order."""
+        """Return the names of the migrations that are not applied yet, in order."""
         ...
 
     async def migrate(self) -> Sequence[str]:
-        """Apply what is pending, one process at a time, and return its names."""
+        """Apply pending migrations, one process at a time, and return their names."""
         ...
 
     def migration_sql(self) -> str:
-        """All migrations as SQL, to be read, or run by somebody with the rights to."""
+        """Return all migrations as SQL, for review or for an administrator to run."""
         ...

@@ -1,4 +1,4 @@
-"""The `TransactionalEnqueue` capability: stores messages in a transaction of the caller's."""
+"""The `TransactionalEnqueue` capability: stores messages in the caller's transaction."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -8,17 +8,17 @@ from asynctasq.drivers.base_driver import Message
 
 @runtime_checkable
 class TransactionalEnqueue(Protocol):
-    """Store messages in a transaction of the caller's: they come and go with its commit.
+    """Store messages in the caller's transaction, which commits or rolls them back.
 
-    The driver need not be connected. It recognises connections of its own client library, of other
-    libraries for the same database, and of what wraps them (`asynctasq.drivers.caller_connection`).
-    Any other is `BrokerRejected`, which names those it recognises.
+    The driver need not be connected. It accepts connections of its own client library, of other
+    libraries for the same database, and their wrappers (`asynctasq.drivers.caller_connection`).
+    For any other it raises `BrokerRejected`, which names the accepted kinds.
     """
 
     async def enqueue_on(self, connection: object, messages: Sequence[Message]) -> None:
-        """Store `messages` over `connection`, whether it is asynchronous or not."""
+        """Store `messages` over a synchronous or asynchronous `connection`."""
         ...
 
     def enqueue_on_sync(self, connection: object, messages: Sequence[Message]) -> None:
-        """Store `messages` over a connection of synchronous code, in its thread."""
+        """Store `messages` over a synchronous `connection`, in its thread."""
         ...

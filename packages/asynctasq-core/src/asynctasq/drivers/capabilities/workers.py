@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """What a worker says about itself; ages in seconds."""
+    """A worker's report about itself; `uptime` in seconds."""
 
     id: str
     host: str
@@ -21,16 +21,16 @@ class WorkerInfo:
 
 @runtime_checkable
 class Workers(Protocol):
-    """A registry of live workers that forgets those it does not hear from."""
+    """A registry of live workers; a worker without heartbeats expires."""
 
     async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
-        """Remember `worker` for `ttl` seconds."""
+        """Store `worker` for `ttl` seconds."""
         ...
 
     async def workers(self) -> Sequence[tuple[WorkerInfo, float]]:
-        """The remembered workers by id, each with the seconds since it was heard."""
+        """The workers that have not expired, by id, each with the seconds since its heartbeat."""
         ...
 
     async def forget(self, worker_id: str) -> None:
-        """Forget a worker that ended."""
+        """Remove a worker that ended."""
         ...

@@ -1,4 +1,4 @@
-"""The embedded driver: queues in one SQLite file, durable, shared by processes of one machine."""
+"""The SQLite driver: durable queues in one file, shared by the processes of one machine."""
 
 from asynctasq.drivers.sqlite.driver import SQLiteDriver
 from asynctasq.drivers.sqlite.settings import SQLiteSettings

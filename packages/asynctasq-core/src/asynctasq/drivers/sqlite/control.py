@@ -1,4 +1,4 @@
-"""The statements behind `Control`."""
+"""The SQL of `Control`."""
 
 import json
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ REVOKE = """
 
 
 def pause(db: Database, queue: str) -> bool:
-    """Deliver a queue no more; False if it was so."""
+    """Pause a queue; False if it was paused."""
     db.begin()
     return db.execute("INSERT OR IGNORE INTO paused VALUES (?)", [queue]).rowcount > 0
 
 
 def resume(db: Database, queue: str) -> bool:
-    """Deliver it again; False if it was not paused."""
+    """Resume a queue; False if it was not paused."""
     db.begin()
-    db.news = True
+    db.wakes = True
     return db.execute("DELETE FROM paused WHERE queue = ?", [queue]).rowcount > 0
 
 
@@ -31,8 +31,8 @@ def paused(db: Database) -> list[str]:
 
 
 def revoke(db: Database, queue: str, ids: Sequence[str]) -> list[str]:
-    """Remove what is held."""
+    """Remove held messages."""
     db.begin()
     rows = db.execute(REVOKE, {"queue": queue, "ids": json.dumps(ids), "now": db.now()})
-    gone = {message_id for (message_id,) in rows}
-    return [message_id for message_id in dict.fromkeys(ids) if message_id in gone]
+    removed = {message_id for (message_id,) in rows}
+    return [message_id for message_id in dict.fromkeys(ids) if message_id in removed]

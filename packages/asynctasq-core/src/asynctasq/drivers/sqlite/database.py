@@ -1,4 +1,4 @@
-"""The connection to a file and the transaction that is open on it, for one thread."""
+"""One connection to the file, and the transaction open on it; used by one thread."""
 
 import os
 import sqlite3
@@ -12,7 +12,7 @@ from asynctasq.drivers.sqlite.settings import SQLiteSettings
 
 Parameters = Sequence[object] | Mapping[str, object]
 
-#: No moment is later than this many seconds from now; some thousand years are for ever.
+#: Longest duration in seconds, about 3,000 years: larger values would overflow the column.
 FOREVER = 1e11
 
 
@@ -20,19 +20,19 @@ class Database:
     """One connection. A transaction begins with the first call that writes.
 
     Attributes:
-        news: the open transaction makes a message deliverable now or later.
+        wakes: the open transaction makes a message deliverable, so its commit wakes waiters.
     """
 
     def __init__(self, path: Path, settings: SQLiteSettings) -> None:
         self.path = path
-        self.news = False
+        self.wakes = False
         self._settings = settings
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._version = 0
 
     def open(self) -> sqlite3.Connection:
-        """The connection, opened if it is not."""
+        """Return the connection, and open it if needed."""
         if self._connection is None:
             self._connection = open_file(
                 self.path,
@@ -43,22 +43,22 @@ class Database:
         return self._connection
 
     def close(self) -> None:
-        """Close the file; the last one to do so, in all processes, tidies up its journal."""
+        """Close the file; the last connection of all processes removes the journal."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
     def drop_replaced_file(self) -> None:
-        """Close a file that was removed or replaced; the next call opens what is there now.
+        """Close a file that was removed or replaced; the next call opens the new file.
 
-        What is written to a file that lost its name is acknowledged, and gone. Raises `OSError`
-        while the place of the file cannot be looked at.
+        Writes to an unlinked file succeed, and are lost. Raises `OSError` while the path cannot
+        be read.
         """
         if self._connection is not None and self._file != _identity(self.path):
             self.close()
 
     def now(self) -> int:
-        """Microseconds by the machine's clock."""
+        """Return the machine's time in microseconds."""
         return machine_now()
 
     def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
@@ -66,7 +66,7 @@ class Database:
         return self.open().execute(sql, parameters)
 
     def value(self, sql: str, parameters: Parameters = ()) -> Any:
-        """The first column of the first row."""
+        """Return the first column of the first row."""
         return self.execute(sql, parameters).fetchone()[0]
 
     def begin(self) -> None:
@@ -75,20 +75,20 @@ class Database:
             self.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> bool:
-        """Make durable what was written; return whether it is news to those who wait."""
+        """Commit the open transaction; return whether to wake waiters."""
         if self._connection is not None and self._connection.in_transaction:
             self._connection.execute("COMMIT")
-        news, self.news = self.news, False
-        return news
+        wakes, self.wakes = self.wakes, False
+        return wakes
 
     def rollback(self) -> None:
-        """Take back what was written."""
-        self.news = False
+        """Roll back the open transaction."""
+        self.wakes = False
         if self._connection is not None and self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
     def changed(self) -> bool:
-        """Whether another connection committed since the last look."""
+        """Return whether another connection committed since the last call."""
         if self._connection is None:
             return False
         before, self._version = self._version, self.value("PRAGMA data_version")
@@ -96,12 +96,12 @@ class Database:
 
 
 def machine_now() -> int:
-    """Microseconds by the machine's clock, which all processes share."""
+    """Return the machine's time, which all processes share, in microseconds."""
     return time.time_ns() // 1000
 
 
 def micros(seconds: float) -> int:
-    """A duration in the unit of the tables."""
+    """Convert seconds to microseconds, the unit of the tables."""
     return round(min(seconds, FOREVER) * 1e6)
 
 
@@ -109,6 +109,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        os.stat(path.parent)  # its directory is gone with it: nothing can be created there
+        os.stat(path.parent)  # raises if the directory is gone, too: the file cannot be created
         return None
     return status.st_dev, status.st_ino

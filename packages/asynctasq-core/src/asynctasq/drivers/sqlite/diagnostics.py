@@ -1,4 +1,4 @@
-"""What `Diagnostics` looks at: the file, its journal, its disk, and how careful SQLite is."""
+"""The checks of `Diagnostics`: the file, its journal, its disk and the synchronous setting."""
 
 import shutil
 import sqlite3
@@ -11,14 +11,14 @@ from asynctasq.drivers.sqlite.errors import translate_errors
 from asynctasq.drivers.sqlite.opening import check_place, open_file
 from asynctasq.drivers.sqlite.settings import SQLiteSettings
 
-#: Bytes of a journal that is larger than the driver lets it grow: somebody reads on and on.
+#: Bytes; a larger journal than the driver's limit means that a reader blocks its checkpoints.
 LONG_JOURNAL = 128 * 1024 * 1024
-#: Bytes that a disk should have left.
+#: Free bytes under which the disk is a warning.
 FREE_DISK = 256 * 1024 * 1024
 
 
 def diagnose(path: Path, settings: SQLiteSettings) -> list[Finding]:
-    """All findings; blocks, and creates no file.
+    """Return all findings; blocks, and creates no file.
 
     Raises `BrokerRejected` and `BrokerUnavailable` as opening the file does.
     """
@@ -36,13 +36,13 @@ def _findings(path: Path, settings: SQLiteSettings) -> Iterator[Finding]:
         with closing(
             open_file(path, synchronous=synchronous, busy_timeout=settings.sqlite_busy_timeout)
         ) as connection:
-            yield Finding("file", f"{_megabytes(path.stat().st_size)}, can be written")
+            yield Finding("file", f"{_megabytes(path.stat().st_size)}, writable")
             (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
             yield _journal(mode, path.with_name(f"{path.name}-wal"))
             paused = connection.execute("SELECT queue FROM paused ORDER BY queue").fetchall()
             yield Finding.of_paused([queue for (queue,) in paused])
     else:
-        yield Finding("file", "not there yet; its directory can be written")
+        yield Finding("file", "does not exist yet; its directory is writable")
     yield _synchronous(settings.sqlite_synchronous)
     yield _disk(shutil.disk_usage(path.parent).free)
 
@@ -66,7 +66,7 @@ def _synchronous(value: str) -> Finding:
 def _disk(free: int) -> Finding:
     value = f"{_megabytes(free)} free"
     if free < FREE_DISK:
-        return Finding("disk", value, Level.WARNING, "make room: a full disk takes no calls")
+        return Finding("disk", value, Level.WARNING, "free some space: a full disk takes no calls")
     return Finding("disk", value)
 
 

@@ -1,4 +1,4 @@
-"""The SQLite driver: the seam's calls, handed to the thread that owns the file."""
+"""The SQLite driver: passes the seam's calls to the thread that owns the file."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -10,24 +10,28 @@ from asynctasq.drivers.capabilities.diagnostics import Finding
 from asynctasq.drivers.capabilities.workers import WorkerInfo
 from asynctasq.drivers.session_driver import WRONG_LOOP
 from asynctasq.drivers.settings import DriverSettings
-from asynctasq.drivers.sqlite import control, diagnostics, inspector, store, transaction, workers
+from asynctasq.drivers.sqlite import control, diagnostics, inspector, transaction, workers
 from asynctasq.drivers.sqlite.database import Database
+from asynctasq.drivers.sqlite.dequeue import Claim, claim
+from asynctasq.drivers.sqlite.enqueue import enqueue
+from asynctasq.drivers.sqlite.leases import extend
 from asynctasq.drivers.sqlite.settings import SQLiteSettings
+from asynctasq.drivers.sqlite.settle import settle
 from asynctasq.drivers.sqlite.thread import DatabaseThread, take_error
 from asynctasq.drivers.stored import QueueStats, State, StoredMessage
 from asynctasq.errors import BrokerUnavailable
 
 T = TypeVar("T")
 
-#: Seconds after which a waiting dequeue looks again in any case: the clock may have been set.
-LOOK_AGAIN = 1.0
+#: Seconds after which a waiting dequeue polls in any case: the machine's clock may have been set.
+POLL_EVERY = 1.0
 
 
 class SQLiteDriver(BaseDriver):
     """Queues in one file, for any number of processes on one machine.
 
     The broker's clock is the machine's. Set back, it makes messages wait until it has caught up;
-    set forward, it ends leases early, and their holders learn that they lost them.
+    set forward, it ends leases early: their next `settle` or `extend` reports them as lost.
     """
 
     settings_type = SQLiteSettings
@@ -38,13 +42,13 @@ class SQLiteDriver(BaseDriver):
         self._thread: DatabaseThread | None = None
 
     def sibling(self) -> Self:
-        """A second driver on the same file, wherever the working directory is by now."""
+        """A second driver on the same file, also after a change of the working directory."""
         sibling = super().sibling()
         sibling._path = self._path
         return sibling
 
     async def connect(self) -> None:
-        """Open the file, which is created if need be; see `BaseDriver.connect`."""
+        """Open the file, and create it if needed; see `BaseDriver.connect`."""
         self._leave_other_loops()
         if self._thread is not None:
             return
@@ -65,7 +69,7 @@ class SQLiteDriver(BaseDriver):
     async def enqueue(self, messages: Sequence[Message]) -> None:
         """Store messages; see `BaseDriver.enqueue`."""
         if messages:
-            await self._call(partial(store.enqueue, messages=messages))
+            await self._call(partial(enqueue, messages=messages))
 
     async def enqueue_on(self, connection: object, messages: Sequence[Message]) -> None:
         """Store messages over the caller's connection; see `TransactionalEnqueue`."""
@@ -80,29 +84,29 @@ class SQLiteDriver(BaseDriver):
     ) -> Sequence[Delivery]:
         """Take messages; see `BaseDriver.dequeue`."""
         limit = min(limit, self.limits.dequeue_batch)
-        claim = partial(store.claim, queues=tuple(queues), limit=limit, lease=lease)
+        work = partial(claim, queues=tuple(queues), limit=limit, lease=lease)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
         with self._running().watch() as changed:
             while True:
                 changed.clear()
-                taken, seconds_to_next = await self._claim(claim)
+                taken, seconds_to_next = await self._claim(work)
                 left = deadline - loop.time()
                 if taken or left <= 0:
                     return taken
-                await _wait(changed, min(left, seconds_to_next, LOOK_AGAIN))
+                await _wait(changed, min(left, seconds_to_next, POLL_EVERY))
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
         """Apply outcomes; see `BaseDriver.settle`."""
         if not settlements:
             return []
-        return await self._call(partial(store.settle, settlements=settlements))
+        return await self._call(partial(settle, settlements=settlements))
 
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
         """Extend leases; see `BaseDriver.extend`."""
         if not deliveries:
             return []
-        return await self._call(partial(store.extend, deliveries=deliveries, lease=lease))
+        return await self._call(partial(extend, deliveries=deliveries, lease=lease))
 
     async def queues(self) -> Sequence[QueueStats]:
         """Counts of every queue; see `Inspector`."""
@@ -124,7 +128,7 @@ class SQLiteDriver(BaseDriver):
         return await self._call(lambda db: inspector.find(db, queue, ids))
 
     async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
-        """Dead messages become deliverable; see `Inspector`."""
+        """Make dead messages deliverable; see `Inspector`."""
         return await self._call(lambda db: inspector.requeue(db, queue, ids))
 
     async def delete(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
@@ -139,11 +143,11 @@ class SQLiteDriver(BaseDriver):
         return removed
 
     async def pause(self, queue: str) -> bool:
-        """Deliver a queue no more; see `Control`."""
+        """Pause a queue; see `Control`."""
         return await self._call(lambda db: control.pause(db, queue))
 
     async def resume(self, queue: str) -> bool:
-        """Deliver it again; see `Control`."""
+        """Resume a queue; see `Control`."""
         return await self._call(lambda db: control.resume(db, queue))
 
     async def paused(self) -> Sequence[str]:
@@ -155,38 +159,38 @@ class SQLiteDriver(BaseDriver):
         return await self._call(lambda db: control.revoke(db, queue, ids))
 
     async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
-        """Remember a worker; see `Workers`."""
+        """Store a worker; see `Workers`."""
         await self._call(lambda db: workers.heartbeat(db, worker, ttl))
 
     async def workers(self) -> Sequence[tuple[WorkerInfo, float]]:
-        """The remembered workers; see `Workers`."""
+        """The live workers; see `Workers`."""
         return await self._call(workers.workers)
 
     async def forget(self, worker_id: str) -> None:
-        """Forget a worker; see `Workers`."""
+        """Remove a worker; see `Workers`."""
         await self._call(lambda db: workers.forget(db, worker_id))
 
     async def diagnose(self) -> Sequence[Finding]:
-        """The file, its journal and its disk, on a connection of its own; see `Diagnostics`."""
+        """Check the file, its journal and its disk, on a separate connection; see `Diagnostics`."""
         settings = cast(SQLiteSettings, self.settings)
         return await asyncio.to_thread(diagnostics.diagnose, self._path, settings)
 
     async def _call(self, work: Callable[[Database], T]) -> T:
         return await self._running().submit(work)
 
-    async def _claim(self, work: Callable[[Database], store.Claim]) -> store.Claim:
+    async def _claim(self, work: Callable[[Database], Claim]) -> Claim:
         thread = self._running()
-        claim = thread.submit(work)
+        future = thread.submit(work)
         try:
-            return await asyncio.shield(claim)
+            return await asyncio.shield(future)
         except asyncio.CancelledError:
-            claim.add_done_callback(partial(_give_back, thread))
+            future.add_done_callback(partial(_release, thread))
             raise
 
     def _leave_other_loops(self) -> None:
-        """Forget a thread of a parent process, or of an event loop that was closed.
+        """Drop a thread of a parent process, or of a closed event loop.
 
-        Raises `RuntimeError` for a thread of another event loop that is in use.
+        Raises `RuntimeError` for a thread of another open event loop.
         """
         if self._thread is None or self._thread.is_of_another_process():
             self._thread = None
@@ -204,11 +208,14 @@ class SQLiteDriver(BaseDriver):
         return self._thread
 
 
-def _give_back(thread: DatabaseThread, claim: asyncio.Future[store.Claim]) -> None:
-    if not claim.cancelled() and claim.exception() is None and (taken := claim.result().deliveries):
-        released = [Settlement(delivery, Outcome.RELEASE) for delivery in taken]
-        settled = thread.submit(partial(store.settle, settlements=released))
-        settled.add_done_callback(take_error)  # without it, the leases end in their time
+def _release(thread: DatabaseThread, future: asyncio.Future[Claim]) -> None:
+    """Release the messages of a cancelled claim."""
+    if future.cancelled() or future.exception() is not None:
+        return
+    released = [Settlement(delivery, Outcome.RELEASE) for delivery in future.result().deliveries]
+    if released:
+        settled = thread.submit(partial(settle, settlements=released))
+        settled.add_done_callback(take_error)  # if it fails, the leases expire
 
 
 async def _wait(event: asyncio.Event, timeout: float) -> None:

@@ -1,11 +1,11 @@
-"""From SQLite's errors to the seam's: the one place that knows the former."""
+"""Translates the errors of sqlite3 and the file system to those of the seam."""
 
 import sqlite3
 from pathlib import Path
 
 from asynctasq.errors import BrokerRejected, BrokerUnavailable
 
-#: Primary result codes after which the same call may succeed later, and what to do about them.
+#: Primary result codes after which the same call may succeed later, with advice.
 _PASSING = {
     sqlite3.SQLITE_BUSY: "another process keeps it locked; try again or raise sqlite_busy_timeout",
     sqlite3.SQLITE_LOCKED: "it is locked; try again",
@@ -15,6 +15,7 @@ _PASSING = {
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check its directory",
     sqlite3.SQLITE_NOMEM: "there is no memory left",
 }
+#: Primary result codes that last, with advice.
 _LASTING = {
     sqlite3.SQLITE_READONLY: "it cannot be written; check the permissions of file and directory",
     sqlite3.SQLITE_NOTADB: "it is no SQLite database; choose another path",
@@ -24,23 +25,23 @@ _LASTING = {
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether another connection held its lock for too long."""
+    """Return whether another connection held its lock for too long."""
     return isinstance(error, sqlite3.Error) and primary_code(error) == sqlite3.SQLITE_BUSY
 
 
 def primary_code(error: sqlite3.Error) -> int:
-    """The result code without what extends it, 0 when SQLite gave none."""
+    """Return the primary result code; 0 without one."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def translate_errors(error: BaseException, path: Path) -> BaseException:
-    """The error of the seam that stands for `error`; what is none of SQLite's stays.
+    """Return the seam's error for `error`; errors from elsewhere are returned unchanged.
 
-    What the file system refuses passes: a file that was opened once is there again when a network
-    mount, a disk or a permission is.
+    Errors of the file system are temporary: a file that was open once is back when its network
+    mount, disk or permission is.
     """
     if isinstance(error, OSError):
-        return BrokerUnavailable(f"{path} cannot be reached: {error.strerror or error}")
+        return BrokerUnavailable(f"cannot access {path}: {error.strerror or error}")
     if not isinstance(error, sqlite3.Error):
         return error
     code = primary_code(error)

@@ -1,4 +1,4 @@
-"""The statements behind `Inspector`."""
+"""The SQL of `Inspector`."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from asynctasq.drivers.sqlite.database import Database
 from asynctasq.drivers.stored import QueueStats, State, StoredMessage
 from asynctasq.errors import BrokerRejected
 
-#: How many messages a purge removes in one transaction, so that others get their turn.
+#: Messages that a purge removes in one transaction, so that other calls run in between.
 PURGE_STEP = 10_000
 
 _WHERE = {
@@ -48,7 +48,7 @@ DELETE = f"""
 
 
 def stats(db: Database) -> list[QueueStats]:
-    """Counts of every queue, from the indexes alone."""
+    """Return the counts of every queue, from the indexes alone."""
     now = db.now()
     live = {queue: counts for queue, *counts in db.execute(COUNT, {"now": now})}
     dead = dict(db.execute(COUNT_DEAD).fetchall())
@@ -59,7 +59,7 @@ def stats(db: Database) -> list[QueueStats]:
 
 
 def browse(db: Database, queue: str, state: State, limit: int, offset: int) -> list[StoredMessage]:
-    """Messages of one state, next to be delivered or latest dead first."""
+    """Return messages of one state: next due first; of dead messages, latest first."""
     order = "died_at DESC, seq" if state is State.DEAD else "visible_at, seq"
     sql = f"SELECT {_FIELDS} FROM messages WHERE queue = :queue AND {_WHERE[state]} "
     asked = {"queue": queue, "now": db.now(), "limit": limit, "offset": offset}
@@ -68,30 +68,30 @@ def browse(db: Database, queue: str, state: State, limit: int, offset: int) -> l
 
 
 def find(db: Database, queue: str, ids: Sequence[str]) -> list[StoredMessage]:
-    """Those of `ids` that are stored."""
+    """Return the stored messages of `ids`."""
     rows = db.execute(FIND, {"queue": queue, "ids": json.dumps(ids)})
     return [_stored(row, db.now()) for row in rows]
 
 
 def requeue(db: Database, queue: str, ids: Sequence[str]) -> list[str]:
-    """Make dead messages new."""
-    db.news = True
+    """Make dead messages deliverable, with no attempts counted."""
+    db.wakes = True
     return _change(db, REQUEUE, queue, ids)
 
 
 def delete(db: Database, queue: str, ids: Sequence[str]) -> list[str]:
-    """Remove what is not held."""
+    """Remove messages that are not held."""
     return _change(db, DELETE, queue, ids)
 
 
 def purge(db: Database, queue: str, state: State) -> int:
-    """Remove some messages of one state; fewer than `PURGE_STEP` when none are left."""
+    """Remove up to `PURGE_STEP` messages of one state; 0 when none are left."""
     if state is State.RUNNING:
         raise BrokerRejected("running messages cannot be purged; stop their workers instead")
     db.begin()
-    some = f"SELECT seq FROM messages WHERE queue = :queue AND {_WHERE[state]} LIMIT {PURGE_STEP}"
+    step = f"SELECT seq FROM messages WHERE queue = :queue AND {_WHERE[state]} LIMIT {PURGE_STEP}"
     removed = db.execute(
-        f"DELETE FROM messages WHERE seq IN ({some})",
+        f"DELETE FROM messages WHERE seq IN ({step})",
         {"queue": queue, "now": db.now()},
     )
     return removed.rowcount

@@ -1,4 +1,4 @@
-"""Opening the file: ours, empty, or refused; nothing that is not ours is ever changed."""
+"""Opens the file and creates its tables; refuses, and never changes, another application's."""
 
 import os
 import sqlite3
@@ -48,7 +48,7 @@ _TABLES = (
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
 _PAUSED = ("CREATE TABLE paused (queue TEXT PRIMARY KEY) WITHOUT ROWID",)
-#: What leads from each version to the next, beginning with an empty file.
+#: Migrations from each schema version to the next, beginning with an empty file.
 _STEPS = (_TABLES, _PAUSED)
 SCHEMA_VERSION = len(_STEPS)
 
@@ -60,11 +60,11 @@ _PRAGMAS = (
 
 
 def open_file(path: Path, *, synchronous: str, busy_timeout: float) -> sqlite3.Connection:
-    """A connection to the file, which is created or initialised when it is new or empty.
+    """Connect to the file; create and initialise it when it is new or empty.
 
     Raises:
-        BrokerRejected: the path, the file or SQLite itself will not do.
-        sqlite3.Error: anything else.
+        BrokerRejected: the path, the file or the version of SQLite cannot be used.
+        sqlite3.Error: any other failure.
     """
     check_place(path)
     connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
@@ -81,7 +81,7 @@ def open_file(path: Path, *, synchronous: str, busy_timeout: float) -> sqlite3.C
 
 
 def check_place(path: Path) -> None:
-    """Raise `BrokerRejected` where no file could be opened or made, or SQLite is too old."""
+    """Raise `BrokerRejected` if the path cannot be opened or created, or SQLite is too old."""
     _refuse_old_sqlite()
     _refuse_path(path)
 
@@ -117,7 +117,7 @@ def _initialise(connection: sqlite3.Connection, path: Path) -> None:
         if _version(connection, path) == SCHEMA_VERSION:
             return
     with _transaction(connection, "BEGIN IMMEDIATE"):
-        # another process may have been faster
+        # the version again: another process may have initialised the file in between
         for step in _STEPS[_version(connection, path) :]:
             for statement in step:
                 connection.execute(statement)
@@ -132,9 +132,9 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Generator[None]:
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """The version of our tables in the file; 0 when it is empty, an error when it is another's.
+    """Return the schema version; 0 for an empty file, an error for another application's.
 
-    Belongs in a transaction: between two looks another process may initialise the file.
+    Needs a transaction: another process may initialise the file between two statements.
     """
     application, version, tables = (
         connection.execute(statement).fetchone()[0]
@@ -160,7 +160,7 @@ def _use_wal(connection: sqlite3.Connection, path: Path, patience: float) -> Non
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             break
         except sqlite3.OperationalError as error:
-            # SQLite waits for no lock here, because two who wait could wait for each other.
+            # SQLite ignores busy_timeout here, because two connections could deadlock.
             if not is_busy(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.005)

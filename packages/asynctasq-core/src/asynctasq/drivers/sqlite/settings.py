@@ -1,4 +1,4 @@
-"""Where the file is, and how careful SQLite is with it."""
+"""The settings of the SQLite driver."""
 
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -16,14 +16,14 @@ class SQLiteSettings(DriverSettings):
 
     Attributes:
         sqlite_path: the file, as a path or as ``sqlite:///relative.db``, ``sqlite:////abs.db``.
-        sqlite_synchronous: ``full``: what `enqueue` acknowledged survives a power cut;
-            ``normal``: it survives the death of every process, and commits are cheaper.
+        sqlite_synchronous: ``full``: acknowledged messages survive a power cut;
+            ``normal``: they survive the death of every process, and commits are cheaper.
         sqlite_busy_timeout: seconds to wait for other processes' transactions.
     """
 
     url_field: ClassVar[str | None] = "sqlite_path"
     sqlite_path: str = "asynctasq.db"
-    # full: one sync serves all calls of a moment, so that keeping the whole promise is cheap
+    # full: concurrent calls share one commit and one sync, so durability is cheap
     sqlite_synchronous: Literal["full", "normal"] = "full"
     sqlite_busy_timeout: float = Field(default=5.0, ge=0)
 

@@ -1,6 +1,6 @@
-"""The thread that owns the connection, and makes one transaction of all that waits for it.
+"""The thread that owns the connection and runs calls in batches (group commit).
 
-While a commit is on its way to the disk the next calls gather, and share the next commit.
+While a commit is written to the disk, new calls queue up; they share the next transaction.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ logger = logging.getLogger("asynctasq.sqlite")
 
 T = TypeVar("T")
 
-#: Seconds between looks for other processes' commits while somebody waits. A look takes this
-#: thread some 20 microseconds and no lock: 0.7 % of a core, for 1.5 ms of delay on average.
-LOOK_EVERY = 0.003
+#: Seconds between polls for other processes' commits while a dequeue waits. A poll takes this
+#: thread about 20 microseconds and no lock: 0.7 % of a core, for 1.5 ms of delay on average.
+POLL_EVERY = 0.003
 
-#: The threads at work. In a forked child they are never taken out: to close a connection there,
-#: as the end of the last reference would, would break the parent's locks.
-_at_work: "set[DatabaseThread]" = set()
+#: The running threads. A forked child keeps its copies here: closing their connections there,
+#: as dropping the last reference would, would break the parent's locks.
+_running: "set[DatabaseThread]" = set()
 
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A piece of work for the thread, and the future that its caller waits for."""
+    """A call for the thread, and the future that its caller awaits."""
 
     work: Callable[[Database], object]
     future: asyncio.Future[Any]
@@ -43,9 +43,9 @@ class Call:
 
 
 class DatabaseThread:
-    """Runs calls from one event loop on a database, in the order they came.
+    """Runs calls from one event loop on a database, in order of submission.
 
-    Every call is answered, also when the thread has ended.
+    Every future is resolved, also when the thread has ended.
     """
 
     def __init__(self, database: Database) -> None:
@@ -58,31 +58,31 @@ class DatabaseThread:
         self._inbox: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="asynctasq-sqlite", daemon=True)
-        _at_work.add(self)
+        _running.add(self)
         self._thread.start()
 
     def is_of_another_process(self) -> bool:
-        """Whether it stayed behind when this process was forked."""
+        """Return whether the thread belongs to the process this one was forked from."""
         return self._process != os.getpid()
 
     def is_of_another_loop(self) -> bool:
-        """Whether it answers another event loop than the running one."""
+        """Return whether the thread serves another event loop than the running one."""
         return asyncio.get_running_loop() is not self._loop
 
     def submit(self, work: Callable[[Database], T]) -> asyncio.Future[T]:
-        """Have `work` done in a transaction; the future is done when it is durable."""
+        """Run `work` in a transaction; the future is resolved after the commit."""
         call = Call(work, self._loop.create_future())
         self._inbox.put(call)
         if self._stopped:
-            self._refuse_rest()
+            self._refuse_pending()
         return cast("asyncio.Future[T]", call.future)
 
     @contextmanager
     def watch(self) -> Generator[asyncio.Event]:
-        """An event that is set when any process may have made a message deliverable."""
+        """Yield an event that is set when any process may have made a message deliverable."""
         changed = asyncio.Event()
         self._waiters.add(changed)
-        self._watching += 1  # seen by the thread with the next call
+        self._watching += 1  # the thread reads it with the next call
         try:
             yield changed
         finally:
@@ -90,8 +90,8 @@ class DatabaseThread:
             self._waiters.remove(changed)
 
     async def end(self) -> None:
-        """Do what was submitted, close the file, end the thread."""
-        # A cancelled claim gives back what it took when its answer comes: let all answers come.
+        """Run submitted calls, close the file, end the thread."""
+        # A cancelled claim releases its messages when its future resolves: wait for all futures.
         last = self.submit(lambda database: None)
         last.add_done_callback(take_error)
         try:
@@ -103,7 +103,7 @@ class DatabaseThread:
         self._thread.join()
 
     def end_without_loop(self) -> None:
-        """End the thread of a closed loop, where nobody waits any more."""
+        """End the thread of a closed loop, where no caller waits."""
         if not self._loop.is_closed():
             raise RuntimeError(WRONG_LOOP)
         self._inbox.put(None)
@@ -120,8 +120,8 @@ class DatabaseThread:
         finally:
             self._stopped = True
             self._discard()
-            self._refuse_rest()
-            _at_work.discard(self)
+            self._refuse_pending()
+            _running.discard(self)
             self._post(self._ended.set_result, None)
 
     def _serve(self, calls: list[Call]) -> None:
@@ -129,44 +129,44 @@ class DatabaseThread:
             self._execute(calls)
             self._post(_answer, calls, self._database)
         if self._watching:
-            self._look()
+            self._poll()
 
     def _next_batch(self) -> list[Call | None]:
         try:
-            batch = [self._inbox.get(timeout=LOOK_EVERY if self._watching else None)]
+            batch = [self._inbox.get(timeout=POLL_EVERY if self._watching else None)]
         except queue.Empty:
             return []
         batch += [self._inbox.get() for _ in range(self._inbox.qsize())]
         return batch
 
     def _execute(self, calls: list[Call]) -> None:
-        """Run calls in one transaction, and if one of them fails, each in its own."""
+        """Run calls in one transaction; if a call fails, run each in its own transaction."""
         try:
             self._database.drop_replaced_file()
             for call in calls:
                 call.result = call.work(self._database)
-            news = self._database.commit()
-        except BaseException as error:  # noqa: BLE001 - it belongs to those who wait for an answer
+            wakes = self._database.commit()
+        except BaseException as error:  # noqa: BLE001 - passed to the callers' futures
             self._roll_back()
             self._fail(calls, error)
         else:
-            if news:
+            if wakes:
                 self._waiters.wake()
 
     def _roll_back(self) -> None:
         try:
             self._database.rollback()
-        except Exception:  # noqa: BLE001 - its connection is of no use: to close it rolls back
+        except Exception:  # noqa: BLE001 - the connection is unusable; closing it rolls back
             self._discard()
 
     def _discard(self) -> None:
         try:
             self._database.close()
-        except Exception:  # it is dropped all the same, and the next call opens another
+        except Exception:  # the connection is dropped all the same; the next call opens another
             logger.warning("cannot close %s", self._database.path, exc_info=True)
 
-    def _refuse_rest(self) -> None:
-        """Answer what was submitted too late; from either thread."""
+    def _refuse_pending(self) -> None:
+        """Fail calls that were submitted after the end; called from either thread."""
         with suppress(queue.Empty):
             while True:
                 call = self._inbox.get_nowait()
@@ -175,28 +175,28 @@ class DatabaseThread:
                     self._post(_answer, [call], self._database)
 
     def _fail(self, calls: list[Call], error: BaseException) -> None:
-        if len(calls) > 1 and not is_busy(error):  # busy would be so again, one by one
+        if len(calls) > 1 and not is_busy(error):  # a busy database would fail each call again
             for call in calls:
                 self._execute([call])
         else:
             for call in calls:
                 call.error = error
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         try:
             changed = self._database.changed()
-        except Exception:  # noqa: BLE001 - the claims of those who wait will meet it and say it
+        except Exception:  # noqa: BLE001 - the woken dequeues meet the same error and raise it
             changed = True
         if changed:
             self._waiters.wake()
 
     def _post(self, callback: Callable[..., object], *args: object) -> None:
-        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop was closed: no caller waits
             self._loop.call_soon_threadsafe(callback, *args)
 
 
 def take_error(future: asyncio.Future[Any]) -> None:
-    """Own the error of a call that nobody waits for: what it was to do is undone in time."""
+    """Retrieve the error of a call that no caller awaits; its leases expire instead."""
     if not future.cancelled():
         future.exception()
 

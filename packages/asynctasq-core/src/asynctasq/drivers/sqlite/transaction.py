@@ -1,4 +1,4 @@
-"""Storing messages over a caller's own connection, in the transaction that is open there."""
+"""Stores messages over the caller's connection, in the caller's transaction."""
 
 import os
 import sqlite3
@@ -8,16 +8,16 @@ from typing import Any
 
 from asynctasq.drivers.base_driver import Message
 from asynctasq.drivers.caller_connection import is_of, name_of, unwrapped, unwrapped_async
+from asynctasq.drivers.sqlite.enqueue import insertions, refuse_names
 from asynctasq.drivers.sqlite.errors import translate_errors
 from asynctasq.drivers.sqlite.opening import APPLICATION_ID
-from asynctasq.drivers.sqlite.store import insertions, refuse_names
 from asynctasq.errors import BrokerRejected
 
 _KNOWN = "a connection of sqlite3, aiosqlite, SQLAlchemy or Django"
 
 
 async def enqueue_on(connection: object, path: Path, messages: Sequence[Message]) -> None:
-    """Store `messages` over an asynchronous connection, or one that is not."""
+    """Store `messages` over a synchronous or asynchronous connection."""
     refuse_names(messages)
     own: Any = await unwrapped_async(connection)
     if not is_of(own, "aiosqlite"):
@@ -25,7 +25,7 @@ async def enqueue_on(connection: object, path: Path, messages: Sequence[Message]
         return
     try:
         async with own.cursor() as cursor:
-            cursor.row_factory = None  # the caller's may make anything of a row
+            cursor.row_factory = None  # the caller's may return any object for a row
             await cursor.execute("PRAGMA database_list")
             schema = _schema(await cursor.fetchall(), path)
             await cursor.execute(f"PRAGMA {schema}.application_id")
@@ -37,7 +37,7 @@ async def enqueue_on(connection: object, path: Path, messages: Sequence[Message]
 
 
 def enqueue_on_sync(connection: object, path: Path, messages: Sequence[Message]) -> None:
-    """Store `messages` over a connection of synchronous code."""
+    """Store `messages` over a synchronous connection."""
     refuse_names(messages)
     own = unwrapped(connection)
     if is_of(own, "aiosqlite"):
@@ -46,7 +46,7 @@ def enqueue_on_sync(connection: object, path: Path, messages: Sequence[Message])
         raise BrokerRejected(f"connection= takes {_KNOWN}, and this is a {name_of(connection)}")
     try:
         cursor = own.cursor()
-        cursor.row_factory = None  # the caller's may make anything of a row
+        cursor.row_factory = None  # the caller's may return any object for a row
         schema = _schema(cursor.execute("PRAGMA database_list").fetchall(), path)
         _refuse_other_files(cursor.execute(f"PRAGMA {schema}.application_id").fetchone(), path)
         for statement, parameters in insertions(messages, schema):
@@ -56,9 +56,9 @@ def enqueue_on_sync(connection: object, path: Path, messages: Sequence[Message])
 
 
 def _schema(databases: Iterator[Any] | Sequence[Any], path: Path) -> str:
-    """Under which name the connection has the queue's file, quoted."""
+    """Return the quoted schema name under which the connection has attached the queue's file."""
     for _, name, file in databases:
-        # a caller's text_factory may make bytes of text
+        # the caller's text_factory may return bytes
         if file and Path(os.fsdecode(file)).resolve() == path.resolve():
             return '"' + os.fsdecode(name).replace('"', '""') + '"'
     raise BrokerRejected(
@@ -69,4 +69,6 @@ def _schema(databases: Iterator[Any] | Sequence[Any], path: Path) -> str:
 
 def _refuse_other_files(application: Any, path: Path) -> None:
     if not application or application[0] != APPLICATION_ID:
-        raise BrokerRejected(f"{path} has no queue yet: run asynctasq queues once, which makes it")
+        raise BrokerRejected(
+            f"{path} has no queue tables yet: run asynctasq queues once, which creates them"
+        )

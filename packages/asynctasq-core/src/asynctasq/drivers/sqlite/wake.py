@@ -1,4 +1,4 @@
-"""Who waits for news of a file in this process: drivers on one file wake each other at once."""
+"""Wakes waiting dequeues of this process: drivers on one file share their waiters."""
 
 import asyncio
 import os
@@ -8,19 +8,19 @@ from weakref import WeakValueDictionary
 
 
 class Waiters:
-    """Events on their loops, set whenever there may be something to take."""
+    """Events on their loops, set when a message may have become deliverable."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loops: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
     def add(self, event: asyncio.Event) -> None:
-        """Set `event`, on the running loop, at all news until `remove`."""
+        """Set `event`, on the running loop, at every `wake` until `remove`."""
         with self._lock:
             self._loops[event] = asyncio.get_running_loop()
 
     def remove(self, event: asyncio.Event) -> None:
-        """Tell `event` nothing more."""
+        """Stop setting `event`."""
         with self._lock:
             self._loops.pop(event, None)
 
@@ -39,7 +39,7 @@ _by_file: WeakValueDictionary[tuple[int, str], Waiters] = WeakValueDictionary()
 
 
 def waiters_of(path: Path) -> Waiters:
-    """Those who wait for this file. A forked process has its own: its parent's loops are gone."""
+    """Return the waiters of a file. A forked process has its own: its parent's loops are gone."""
     key = os.getpid(), os.path.realpath(path)
     with _lock:
         waiters = _by_file.get(key)

@@ -1,4 +1,4 @@
-"""The statements behind `Workers`."""
+"""The SQL of `Workers`."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ HEARTBEAT = """
 
 
 def heartbeat(db: Database, worker: WorkerInfo, ttl: float) -> None:
-    """Remember a worker, and forget those that were not heard."""
+    """Store a worker, and remove expired workers."""
     db.begin()
     now = db.now()
     info = json.dumps(dataclasses.asdict(worker))
@@ -25,14 +25,14 @@ def heartbeat(db: Database, worker: WorkerInfo, ttl: float) -> None:
 
 
 def workers(db: Database) -> list[tuple[WorkerInfo, float]]:
-    """The workers that are remembered still, each with the seconds since it was heard."""
+    """Return the workers that have not expired, each with the seconds since its heartbeat."""
     now = db.now()
     rows = db.execute("SELECT info, heard_at FROM workers WHERE expires_at > ? ORDER BY id", [now])
     return [(_info(info), (now - heard_at) / 1e6) for info, heard_at in rows]
 
 
 def forget(db: Database, worker_id: str) -> None:
-    """Forget a worker."""
+    """Remove a worker."""
     db.begin()
     db.execute("DELETE FROM workers WHERE id = ?", [worker_id])
 
