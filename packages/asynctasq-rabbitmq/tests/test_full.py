@@ -66,7 +66,7 @@ async def test_a_full_queue_refuses_its_own_outcomes_alone(settings) -> None:
             Settlement(by_id["again"], Outcome.RETRY),
         ]
         for _ in range(3):  # what was applied is reported so each time, and applied once
-            with pytest.raises(BrokerUnavailable, match="queue full takes no more messages"):
+            with pytest.raises(BrokerUnavailable, match="queue full accepts no more messages"):
                 await driver.settle(items)
             assert list(await driver.extend([by_id["retried"]], lease=60)) == []
         (again,) = await driver.dequeue(["roomy"], limit=9, lease=60, wait=10)

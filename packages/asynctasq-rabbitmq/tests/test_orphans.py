@@ -26,7 +26,7 @@ async def test_an_outcome_ends_a_message_that_nobody_took_since(
 
     async def settle_after_it_came_back():
         give_back([second])
-        return await driver._session._outcomes.settle([Settlement(first, outcome, note="why")])
+        return await driver._session._settler.settle([Settlement(first, outcome, note="why")])
 
     assert list(await driver._session.run(settle_after_it_came_back)) == []
     assert not await driver.dequeue([first.queue], limit=1, lease=60, wait=1)
@@ -54,8 +54,8 @@ async def test_an_outcome_ends_a_message_that_is_handed_back(driver, proxy, take
         give_back([second])
         consumer = await session.consumer(first.queue)
         back = await consumer.pause()
-        lost = await session._outcomes.settle([Settlement(first, Outcome.DONE)])
-        await session._outcomes.give_back(back, counts=False)
+        lost = await session._settler.settle([Settlement(first, Outcome.DONE)])
+        await session._settler.give_back(back, counts=False)
         return lost
 
     assert list(await session.run(settle_while_it_is_handed_back)) == []

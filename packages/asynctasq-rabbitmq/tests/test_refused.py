@@ -30,12 +30,12 @@ REFUSALS = {
     "vhost limit": (
         [("set_vhost_limits", "-p", VHOST, '{"max-connections": 0}')],
         [("clear_vhost_limits", "-p", VHOST)],
-        "takes no more connections; raise the limit",
+        "accepts no more connections; raise the limit",
     ),
     "user limit": (
         [("set_user_limits", USER, '{"max-connections": 0}')],
         [("clear_user_limits", USER, "all")],
-        "takes no more connections; raise the limit",
+        "accepts no more connections; raise the limit",
     ),
     "vhost down": (
         [

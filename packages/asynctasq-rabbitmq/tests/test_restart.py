@@ -63,7 +63,7 @@ async def test_an_alarm_is_told_and_ends(server, driver_on) -> None:
                 return str(error)
 
     async with asyncio.timeout(30):
-        assert "takes no messages now: low on memory" in await refused()
+        assert "accepts no messages now: low on memory" in await refused()
     await asyncio.to_thread(server.control, "set_vm_memory_high_watermark", "0.4")
     await insist(lambda: driver.enqueue([Message("after", "alarm", b"")]))
     seen: set[str] = set()

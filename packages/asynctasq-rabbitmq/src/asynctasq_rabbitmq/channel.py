@@ -1,4 +1,4 @@
-"""A channel: calls and their replies, and what the broker sends unasked."""
+"""An AMQP channel: calls and their replies, deliveries, returns and confirms."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -30,20 +30,20 @@ Answer = asyncio.Future[object]
 
 
 class Transport(Protocol):
-    """What a channel needs of its connection."""
+    """The part of a connection that a channel uses."""
 
     frame_max: int
 
     def write(self, data: bytes) -> None:
-        """Send whole frames."""
+        """Send complete frames."""
         ...
 
     def forget(self, number: int) -> None:
-        """Let a channel's number be used again."""
+        """Free the number of a channel."""
         ...
 
     def abort(self, reason: str) -> None:
-        """End the connection at once."""
+        """Drop the connection at once."""
         ...
 
 
@@ -51,11 +51,10 @@ class Channel:
     """One channel of a connection.
 
     Attributes:
-        on_delivery: called with consumer tag, delivery tag, whether it was delivered before,
-            and the message.
-        on_return: called with exchange, routing key and the message that had no queue.
-        on_confirm: called with a tag, whether it means all up to it, and whether it is stored.
-        on_cancel: called with the tag of a consumer whose queue is gone.
+        on_delivery: called with consumer tag, delivery tag, the redelivered flag, and the message.
+        on_return: called with exchange, routing key and the message, which no queue received.
+        on_confirm: called with a delivery tag, the multiple flag, and True for ack, False for nack.
+        on_cancel: called with the tag of a consumer whose queue was deleted.
         on_closed: called with the reason, once.
     """
 
@@ -75,35 +74,35 @@ class Channel:
         self._header = b""
 
     async def open(self) -> None:
-        """Open it at the broker."""
+        """Open the channel at the broker."""
         await self.call(commands.Channel.Open(), commands.Channel.OpenOk)
 
     def write(self, data: bytes) -> None:
-        """Send whole frames of this channel."""
+        """Send complete frames of this channel; raise the reason if it is closed."""
         if self.closed is not None:
             raise self.closed
         self.transport.write(data)
 
     async def call(self, frame: Frame, reply: type[Reply]) -> Reply:
-        """Send a method and wait for its reply; calls may follow each other unanswered.
+        """Send a method and return its reply; calls may be pipelined.
 
-        Raises `ChannelClosed` when the broker refuses it, `LinkLost` when there is no answer.
+        Raises `ChannelClosed` if the broker refuses the call, `LinkLost` if no reply arrives.
         """
         answer = await self.answer(self.send(frame))
         assert isinstance(answer, reply), answer
         return answer
 
     def send(self, frame: Frame) -> Answer:
-        """Send a method now, and return what `answer` waits for."""
+        """Send a method now, and return the future of its reply, for `answer`."""
         self.write(marshal(frame, self.number))
         future: Answer = asyncio.get_running_loop().create_future()
-        # nobody may be waiting any more when it fails
-        future.add_done_callback(lambda one: one.cancelled() or one.exception())
+        # retrieve the exception: the caller may no longer wait for it
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._calls.append((frame.valid_responses, future))
         return future
 
     async def answer(self, future: Answer) -> object:
-        """What the broker answers, within seconds; else the connection is ended."""
+        """Return the reply; after `CALL_LIMIT` seconds without one, drop the connection."""
         try:
             async with asyncio.timeout(CALL_LIMIT):
                 return await asyncio.shield(future)
@@ -112,7 +111,7 @@ class Channel:
             raise LinkLost("no answer in time") from None
 
     async def close(self) -> None:
-        """Close it; what it held unacknowledged, others get."""
+        """Close the channel; the broker requeues its unacknowledged messages."""
         if self.closed is None:
             frame = commands.Channel.Close(200, "", 0, 0)
             future = self.send(frame)
@@ -124,7 +123,7 @@ class Channel:
             self.transport.forget(self.number)
 
     def receive(self, kind: int, data: bytes, start: int, end: int) -> None:
-        """Take a frame, whose payload is ``data[start:end]``."""
+        """Handle a frame whose payload is ``data[start:end]``."""
         if kind == METHOD:
             method = data[start : start + 4]
             if method == _DELIVER:
@@ -146,15 +145,15 @@ class Channel:
                 self._complete()
 
     def lost(self, reason: LinkLost) -> None:
-        """Take note that the connection has ended."""
+        """Fail pending calls: the connection has ended."""
         self._end(reason)
 
     def _deliver(self, data: bytes, position: int) -> None:
         end = position + 1 + data[position]
         consumer = data[position + 1 : end].decode()
         tag = int.from_bytes(data[end : end + 8], "big")
-        again = bool(data[end + 8] & 1)
-        self._receive = lambda content: self.on_delivery(consumer, tag, again, content)
+        redelivered = bool(data[end + 8] & 1)
+        self._receive = lambda content: self.on_delivery(consumer, tag, redelivered, content)
 
     def _complete(self) -> None:
         message_id, headers = decode_properties(self._header)
@@ -180,10 +179,10 @@ class Channel:
             self._answered(getattr(frame, "name", ""), frame)
 
     def _answered(self, name: str, answer: object) -> None:
-        """Give a reply to the first call that it fits.
+        """Resolve the first pending call that accepts this reply.
 
-        Not to the first of all: a quorum queue answers basic.consume and basic.cancel by way of
-        the channel's mailbox, where calls that were sent later may have been before it.
+        That may not be the oldest call: a quorum queue replies to basic.consume and basic.cancel
+        through the channel's mailbox, so replies to later calls may arrive first.
         """
         for number, (replies, future) in enumerate(self._calls):
             if name in replies:
@@ -204,4 +203,4 @@ class Channel:
 
 
 def _ignore(*_: object) -> None:
-    """Nobody listens."""
+    """Stand in for a callback that is not set."""

@@ -1,4 +1,4 @@
-"""The two connections of a session, each made anew when it was lost and somebody needs it."""
+"""The two connections of a session, each reopened on its next use after it was lost."""
 
 import asyncio
 import logging
@@ -16,12 +16,12 @@ from asynctasq_rabbitmq.topology import Topology
 
 logger = logging.getLogger("asynctasq.rabbitmq")
 
-#: The first release where a consumer can say how long its messages may be held.
+#: The first release with a consumer timeout that each consumer can set.
 HAS_CONSUMER_TIMEOUT = (3, 12)
 
 
 class Turns:
-    """Lets one call at a time connect; those that waited for one that failed fail alike."""
+    """Lets one call at a time connect; when it fails, the calls that waited for it fail alike."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -30,10 +30,10 @@ class Turns:
 
     @asynccontextmanager
     async def one(self) -> AsyncGenerator[None]:
-        """A call's turn, or the error of the one that it waited for."""
-        asked = time.monotonic()
+        """Hold the turn for the block, or raise the error of the attempt that was waited for."""
+        arrived = time.monotonic()
         async with self._lock:
-            if self._error is not None and self._failed_at >= asked:
+            if self._error is not None and self._failed_at >= arrived:
                 raise type(self._error)(*self._error.args) from self._error
             try:
                 yield
@@ -44,7 +44,7 @@ class Turns:
 
 
 class Connections:
-    """One connection to publish, and one to consume."""
+    """The publishing and the consuming connection."""
 
     def __init__(self, settings: RabbitMQSettings, names: Names) -> None:
         self._settings = settings
@@ -57,7 +57,7 @@ class Connections:
         self._is_closed = False
 
     async def publishing(self) -> tuple[Publisher, Topology]:
-        """What publishes."""
+        """Return the publisher and its topology, connecting if needed."""
         async with self._publishing.one():
             current = self._publisher
             if current is None or current[2].lost:
@@ -69,29 +69,29 @@ class Connections:
         return current[0], current[1]
 
     async def consuming(self) -> tuple[Topology, Link]:
-        """What consumes."""
+        """Return the consuming connection and its topology, connecting if needed."""
         async with self._consuming.one():
             if self._source is None or self._source[1].lost:
                 link = await self._link("consume")
                 if self._source is None and link.version < HAS_CONSUMER_TIMEOUT:
                     logger.warning(
                         "RabbitMQ at %s is older than 3.12: consumer_timeout in its rabbitmq.conf"
-                        " (30 minutes) bounds how long a task may run",
+                        " (30 minutes) limits how long a task may run",
                         self._location,
                     )
                 self._source = (Topology(link, self._names), link)
         return self._source
 
     async def unmark(self) -> None:
-        """Remove what was declared for the consuming connection alone, if there is one."""
+        """Remove the marks of the consuming connection, if it is open."""
         if self._source is not None and self._source[1].lost is None:
             with suppress(BrokerError, LinkLost):  # another connection may use it again
                 await self._source[0].unmark()
 
     async def close(self) -> None:
-        """Close both at once, within seconds; none is made any more."""
+        """Close both connections within seconds; later calls raise `BrokerUnavailable`."""
         self._is_closed = True
-        links = [one[-1] for one in (self._publisher, self._source) if one is not None]
+        links = [entry[-1] for entry in (self._publisher, self._source) if entry is not None]
         await asyncio.gather(*(link.close() for link in links))
 
     async def _link(self, purpose: str) -> Link:

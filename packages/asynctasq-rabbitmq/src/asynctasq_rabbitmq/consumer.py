@@ -1,8 +1,8 @@
-"""A queue that is consumed: messages are pushed, as many as somebody asks for.
+"""Consumes one queue: the broker pushes messages up to the credit that dequeues ask for.
 
-Credit is what dequeues want, and stays between them: a worker with N slots has a consumer that
-may hold N messages, and never another command while it waits. What nobody takes for a moment is
-handed back, and the consumer pauses until it is asked again.
+Credit stays between dequeues: a worker with N slots has a consumer that may hold N messages, and
+waits without sending a command. Buffered messages that no dequeue takes are soon handed back, and
+the consumer pauses until the next dequeue.
 """
 
 import asyncio
@@ -15,36 +15,36 @@ from asynctasq.drivers import Delivery
 from asynctasq_rabbitmq.channel import Channel
 from asynctasq_rabbitmq.content import Content
 from asynctasq_rabbitmq.errors import ChannelClosed, LinkLost
-from asynctasq_rabbitmq.leases import Held, Leases, Owner, State
+from asynctasq_rabbitmq.leases import HeldDelivery, Leases, Owner, State
 from asynctasq_rabbitmq.subscriptions import MOST_PREFETCH, Subscriptions
 from asynctasq_rabbitmq.unacked import Unacked
 
-#: Seconds for which a message may wait for a dequeue.
+#: Seconds for which a buffered message may wait for a dequeue.
 IDLE_LIMIT = 0.2
-#: Seconds after which handing back is tried again.
+#: Seconds before handing back is retried.
 RETRY_LIMIT = 1.0
-#: Seconds in which messages that the broker has must come to a consumer with credit.
+#: Seconds in which messages of the broker must reach a consumer with credit.
 FENCE_LIMIT = 1.0
 FENCE_STEP = 0.02
 NOT_FOUND = 404
 
 
 class Consumer:
-    """The messages of one queue that are here.
+    """The unacknowledged messages of one queue on one channel.
 
     Args:
         name: the broker's name of the queue.
-        channel: for this consumer alone.
-        owner: settles what is taken here.
-        most: the most messages that may be here.
-        accept: called with what was delivered before; True if it needs no dequeue.
-        idle: called when nobody has wanted messages for a moment.
-        gone: called when the queue turns out to be gone, to close the channel.
-        stands: whether the queue is the one that was there when the consumer was made.
+        channel: used by this consumer alone.
+        owner: settles deliveries of this consumer.
+        limit: maximum number of unacknowledged messages.
+        recall: called with each redelivered message; True if its outcome was known already.
+        on_idle: called when no dequeue has waited for `IDLE_LIMIT` seconds.
+        on_deleted: called when the queue turns out to be deleted, to close the channel.
+        is_same: whether the queue is still the one that this consumer was opened on.
 
     Attributes:
-        lost: why the channel ended, if it did.
-        deleted: the queue is gone; it has to be declared again.
+        lost: why the channel ended, None while it is open.
+        deleted: the queue was deleted; a new consumer has to declare it again.
         wanted: messages that dequeues are waiting for.
     """
 
@@ -56,11 +56,11 @@ class Consumer:
         owner: Owner,
         leases: Leases,
         *,
-        most: int,
-        accept: Callable[[Held], bool],
-        idle: Callable[["Consumer"], None],
-        gone: Callable[["Consumer"], None],
-        stands: Callable[[str], Awaitable[bool]],
+        limit: int,
+        recall: Callable[[HeldDelivery], bool],
+        on_idle: Callable[["Consumer"], None],
+        on_deleted: Callable[["Consumer"], None],
+        is_same: Callable[[str], Awaitable[bool]],
     ) -> None:
         self.queue = queue
         self.name = name
@@ -70,12 +70,12 @@ class Consumer:
         self.deleted = False
         self.wanted = 0
         self._leases = leases
-        self._most = most
-        self._accept = accept
-        self._idle = idle
-        self._gone = gone
-        self._stands = stands
-        self._buffer: deque[Held] = deque()
+        self._limit = limit
+        self._recall = recall
+        self._on_idle = on_idle
+        self._on_deleted = on_deleted
+        self._is_same = is_same
+        self._buffer: deque[HeldDelivery] = deque()
         self._unacked = Unacked(channel.number)
         self._subscriptions = Subscriptions(channel, name)
         self._waiting: dict[asyncio.Event, int] = {}
@@ -86,62 +86,60 @@ class Consumer:
 
     @property
     def credit(self) -> int:
-        """Messages the broker may still send, or can once those being settled are."""
+        """Messages that the broker may send, now or once settlements under way are done."""
         return self._subscriptions.credit
 
     @property
     def usable(self) -> bool:
-        """Whether messages can come here, as far as anybody knows."""
+        """Whether the consumer can receive messages, as far as is known."""
         return self.lost is None and not self.deleted
 
     @property
     def available(self) -> int:
-        """Messages that are here or may come."""
+        """Messages that are buffered or may arrive."""
         return self.credit + len(self._buffer)
 
     @property
     def buffered(self) -> int:
-        """Messages that are here and nobody has taken."""
+        """Messages that no dequeue has taken yet."""
         return len(self._buffer)
 
     @property
     def holds_any(self) -> bool:
-        """Whether messages are here, taken or not."""
+        """Whether any message is unacknowledged, taken or not."""
         return len(self._unacked) > 0
 
     def join(self, event: asyncio.Event, wanted: int) -> None:
-        """Want so many messages; `event` is set when something happens."""
+        """Register a dequeue that wants `wanted` messages; `event` wakes it."""
         self._waiting[event] = wanted
         self.wanted += wanted
-        if self._pause is not None:
-            self._pause.cancel()
-            self._pause = None
+        self.stop_timer()
 
     def leave(self, event: asyncio.Event) -> None:
-        """Want them no more."""
+        """Unregister a dequeue."""
         self.wanted -= self._waiting.pop(event, 0)
         if self._waiting:
-            self.wake()  # they may have to ask for more credit now
+            self.wake()  # the others may have to ask for more credit now
         else:
             self._pause_soon()
 
     def queue_is_gone(self) -> None:
-        """Take note that the queue was deleted.
+        """Mark the queue as deleted, and wake dequeues.
 
-        A new one of its name needs another channel: the broker takes this one's consumer along,
-        and gives it messages that the channel then ignores. What is held stays held: there is
-        no queue it could come back from.
+        A new queue of this name needs a new channel: the broker moves the consumer of this one to
+        it, and sends messages that the channel then ignores. Held messages stay held: the queue
+        that could deliver them again no longer exists.
         """
         self.deleted = True
         self.wake()
 
     def wake(self) -> None:
-        """Let everybody who waits look again."""
+        """Wake all waiting dequeues."""
         for event in self._waiting:
             event.set()
 
     def take(self, limit: int, deadline: float) -> list[Delivery]:
-        """Up to `limit` messages, under leases that end at `deadline`."""
+        """Take up to `limit` buffered messages, under leases that end at `deadline`."""
         taken: list[Delivery] = []
         while self._buffer and len(taken) < limit:
             held = self._buffer.popleft()
@@ -149,38 +147,38 @@ class Consumer:
             taken.append(held.delivery())
         return taken
 
-    def untake(self, helds: Sequence[Held]) -> None:
-        """Undo `take`, for messages whose taker is gone."""
-        for held in reversed(helds):
+    def untake(self, deliveries: Sequence[HeldDelivery]) -> None:
+        """Undo `take`, for a dequeue that was cancelled."""
+        for held in reversed(deliveries):
             if held.state is State.HELD:
                 self._leases.end(held, State.BUFFERED)
                 self._buffer.appendleft(held)
         self.wake()
         self._pause_soon()
 
-    def find(self, message_id: str) -> Held | None:
-        """What is here of a message."""
+    def find(self, message_id: str) -> HeldDelivery | None:
+        """Return the unacknowledged delivery of a message, if there is one."""
         return next((held for held in self._unacked if held.id == message_id), None)
 
-    def withdraw(self, held: Held) -> bool:
-        """Offer a message to nobody; False if it is not on offer."""
+    def withdraw(self, held: HeldDelivery) -> bool:
+        """Remove a message from the buffer; False if it is not there."""
         if held not in self._buffer:
             return False
         self._buffer.remove(held)
         return True
 
     async def ask(self, wanted: int) -> bool:
-        """Have credit for at least `wanted` messages in all; whether there is more now."""
+        """Raise total credit to `wanted` messages; True if it has grown."""
         async with self._subscriptions.changing:
             return await self._subscribe(wanted - self._subscriptions.total)
 
     async def ask_more(self, wanted: int) -> bool:
-        """Have credit for `wanted` messages beside those that are held."""
+        """Raise credit to `wanted` messages besides those held; True if it has grown."""
         async with self._subscriptions.changing:
             return await self._subscribe(wanted - self.available)
 
     async def fence(self, wanted: int) -> None:
-        """Let what the broker has for us arrive, up to `wanted` messages."""
+        """Wait until the broker's ready messages have arrived, up to `wanted`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + FENCE_LIMIT
         frame = commands.Queue.Declare(queue=self.name, passive=True)
@@ -191,75 +189,75 @@ class Consumer:
                 return
             await asyncio.sleep(FENCE_STEP)
 
-    async def pause(self) -> list[Held]:
-        """Take no more messages; what nobody has taken, to be handed back."""
+    async def pause(self) -> list[HeldDelivery]:
+        """Cancel all credit, and return the buffered messages, to be handed back."""
         async with self._subscriptions.changing:
             await self._subscriptions.cancel_all()
-            unwanted = list(self._buffer)
+            buffered = list(self._buffer)
             self._buffer.clear()
-            return unwanted
+            return buffered
 
-    def restore(self, helds: Iterable[Held]) -> None:
-        """Offer again what could not be handed back, or hand it back later."""
-        self._buffer.extend(helds)
+    def restore(self, deliveries: Iterable[HeldDelivery]) -> None:
+        """Put messages that could not be handed back into the buffer again, to retry later."""
+        self._buffer.extend(deliveries)
         self.wake()
         if not self._waiting:
             self._pause_soon(RETRY_LIMIT)
 
-    def done_with(self, held: Held, state: State) -> None:
-        """End the lease of a message that is to be removed, or to be held again."""
+    def done_with(self, held: HeldDelivery, state: State) -> None:
+        """End the lease of a message that is being settled; see `hold_again`."""
         self._leases.end(held, state)
 
-    def hold_again(self, held: Held) -> None:
+    def hold_again(self, held: HeldDelivery) -> None:
         """Undo `done_with`: the outcome could not be applied."""
         if self.holds(held):
             self._leases.begin(held, held.deadline)
         else:
             self._leases.orphan(held)
 
-    def holds(self, held: Held) -> bool:
-        """Whether the message is still here."""
+    def holds(self, held: HeldDelivery) -> bool:
+        """Whether the message is still unacknowledged."""
         return held in self._unacked
 
-    def acknowledge(self, helds: Iterable[Held]) -> None:
-        """Remove messages from the queue."""
-        frames = self._unacked.remove(helds)
+    def acknowledge(self, deliveries: Iterable[HeldDelivery]) -> None:
+        """Acknowledge messages, which removes them from the queue."""
+        frames = self._unacked.remove(deliveries)
         if frames and not self.deleted and self.lost is None:
             self.channel.write(frames)
 
     async def barrier(self) -> None:
-        """Wait until the broker has handled what was sent before."""
+        """Wait until the broker has handled all frames sent before."""
         if self.deleted:
             return
         qos = commands.Basic.Qos(prefetch_count=1)
         await self.channel.call(qos, commands.Basic.QosOk)
 
-    def close(self) -> None:
-        """Stop the timer."""
+    def stop_timer(self) -> None:
+        """Cancel the idle timer."""
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
 
     async def _subscribe(self, more: int) -> bool:
-        more = min(more, self._most - len(self._unacked), MOST_PREFETCH)
+        more = min(more, self._limit - len(self._unacked), MOST_PREFETCH)
         if more <= 0:
             return False
-        # to consume another queue of this name here would end the connection, on RabbitMQ 3.10
-        if not self._subscriptions.is_new and not await self._stands(self.queue):
+        # consuming a new queue of this name here would end the connection, on RabbitMQ 3.10
+        if not self._subscriptions.is_new and not await self._is_same(self.queue):
             self._lose_queue()
             raise ChannelClosed(NOT_FOUND, f"queue {self.queue} was deleted")
         await self._subscriptions.add(more)
         return True
 
-    def _delivered(self, tag: str, number: int, again: bool, content: Content) -> None:
+    def _delivered(self, tag: str, number: int, redelivered: bool, content: Content) -> None:
         subscription = self._subscriptions.of(tag)
-        held = Held(
+        held = HeldDelivery(
             self, subscription, number, content.id, content.body, content.attempts,
             abandoned=content.abandoned,
         )  # fmt: skip
         subscription.busy += 1
         self._unacked.add(held)
-        if (again or held.abandoned) and self._accept(held):
+        if (redelivered or held.abandoned) and self._recall(held):
             return
         self._buffer.append(held)
         if self._waiting:
@@ -274,13 +272,13 @@ class Consumer:
     def _lose_queue(self) -> None:
         if not self.deleted:
             self.queue_is_gone()
-            self._gone(self)
+            self._on_deleted(self)
 
     def _ended(self, reason: ChannelClosed | LinkLost) -> None:
         self.lost = reason
         if isinstance(reason, ChannelClosed) and reason.code == NOT_FOUND:
-            self.deleted = True  # nothing but this queue is named on this channel
-        self.close()
+            self.deleted = True  # the channel names no other queue
+        self.stop_timer()
         self._buffer.clear()
         if not self.deleted:
             for held in self._unacked:
@@ -298,4 +296,4 @@ class Consumer:
     def _pause_now(self) -> None:
         self._pause = None
         if not self._waiting:
-            self._idle(self)
+            self._on_idle(self)

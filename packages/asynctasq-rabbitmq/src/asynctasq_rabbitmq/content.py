@@ -1,7 +1,7 @@
-"""Messages as the frames of AMQP 0-9-1, written and read without a detour over objects.
+"""Encodes and decodes messages as AMQP 0-9-1 frames, without intermediate objects.
 
-A message costs the client more than the broker; so its three frames are packed in one go, and
-of what arrives only the properties that we write are looked at.
+A message costs the client more time than the broker. So its three frames are packed at once, and
+of a received message only the properties that the driver writes are decoded.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from pamqp.common import FieldTable, FieldValue
 
 FRAME_END = b"\xce"
 METHOD, HEADER, BODY = 1, 2, 3
-#: Bytes of a frame that are not its payload.
+#: Bytes of a frame around its payload.
 OVERHEAD = 8
 
 _FRAME = Struct(">BHI")
@@ -26,51 +26,51 @@ _HAS_PRIORITY, _HAS_CORRELATION, _HAS_REPLY_TO = 0x0800, 0x0400, 0x0200
 _HAS_EXPIRATION, _HAS_ID = 0x0100, 0x0080
 _PERSISTENT = b"\x02"
 
-#: Deliveries that were counted before the message was published.
+#: Attempts counted before the message was published.
 ATTEMPTS = "asynctasq-attempts"
-#: The id, where it is too long for the property.
+#: The message id, where it is too long for the property.
 LONG_ID = "asynctasq-id"
-#: Characters of an id: the headers of a message must fit in one frame.
+#: Longest id in characters: the headers of a message must fit in one frame.
 LONGEST_ID = 4096
-#: True where the attempt before ended without an outcome and the broker cannot tell.
+#: True if the previous attempt ended without an outcome and the broker does not count it.
 ABANDONED = "asynctasq-abandoned"
-#: Of a dead message: why it died, and when, in microseconds since 1970.
+#: On a dead message: its error, and the time of death in microseconds since 1970.
 NOTE = "asynctasq-note"
 DIED = "asynctasq-died"
-#: What the broker counts: how often it took the message back without an outcome.
+#: Counted by the broker: how often the message was requeued without an outcome.
 REDELIVERED = "x-delivery-count"
-#: The largest number that a header is trusted with; arithmetic on it still fits in a header.
+#: Upper limit for numbers read from headers; sums of them still fit in a header.
 LARGEST = 2**53
 
 
 @dataclass(slots=True)
 class Content:
-    """A message that came from the broker."""
+    """A message received from the broker."""
 
     id: str
     body: bytes
     headers: Mapping[str, FieldValue] = field(default_factory=dict[str, FieldValue])
 
     def number(self, header: str) -> int:
-        """The integer in `header` from 0 to `LARGEST`; 0 if there is none."""
+        """Return the integer in `header`, limited to 0 … `LARGEST`; 0 if there is none."""
         value = self.headers.get(header)
         return min(max(value, 0), LARGEST) if isinstance(value, int) else 0
 
     @property
     def attempts(self) -> int:
-        """Deliveries before this one, counted by us or by the broker."""
+        """Attempts before this delivery, counted by the driver and by the broker."""
         return self.number(ATTEMPTS) + self.number(REDELIVERED)
 
     @property
     def abandoned(self) -> bool:
-        """Whether the attempt before this delivery ended without an outcome."""
+        """Whether the previous attempt ended without an outcome."""
         return self.headers.get(ABANDONED) is True or self.number(REDELIVERED) > 0
 
 
 def encode_content(
     channel: int, message_id: str, body: bytes, headers: Mapping[str, FieldValue], frame_max: int
 ) -> bytes:
-    """The header and body frames of a persistent message."""
+    """Return the header and body frames of a persistent message."""
     name = message_id.encode()
     flags = _HAS_MODE
     if len(name) > 255:
@@ -99,24 +99,24 @@ def encode_content(
 
 @lru_cache(maxsize=1024)
 def encode_publish(channel: int, exchange: str, key: str) -> bytes:
-    """The method frame of a mandatory basic.publish."""
+    """Return the method frame of a mandatory basic.publish."""
     names = encode.short_string(exchange) + encode.short_string(key)
     payload = b"\x00\x3c\x00\x28\x00\x00" + names + b"\x01"
     return _FRAME.pack(METHOD, channel, len(payload)) + payload + FRAME_END
 
 
 def encode_ack(channel: int, tag: int, *, multiple: bool) -> bytes:
-    """The frame of a basic.ack."""
+    """Return the frame of a basic.ack."""
     return _ACK.pack(METHOD, channel, 13, 60, 80, tag, multiple, 0xCE)
 
 
 def body_size(data: bytes, start: int) -> int:
-    """The length of the body that the header frame whose payload is at `start` announces."""
+    """Return the body length in the header frame whose payload begins at `start`."""
     return int.from_bytes(data[start + 4 : start + 12], "big")
 
 
 def decode_properties(payload: bytes) -> tuple[str, Mapping[str, FieldValue]]:
-    """The id and the headers in the payload of a header frame."""
+    """Return the id and the headers in the payload of a header frame."""
     flags = int.from_bytes(payload[12:14], "big")
     position = 14
     headers: Mapping[str, FieldValue] = {}
@@ -139,7 +139,7 @@ def decode_properties(payload: bytes) -> tuple[str, Mapping[str, FieldValue]]:
 
 
 def _table(data: bytes) -> Mapping[str, FieldValue]:
-    """The headers at the start of `data`; none where another publisher's cannot be decoded."""
+    """Return the headers at the start of `data`; none if another publisher's cannot be decoded."""
     try:
         return decode.field_table(data)[1]
     except (ValueError, ArithmeticError, OSError, RecursionError):

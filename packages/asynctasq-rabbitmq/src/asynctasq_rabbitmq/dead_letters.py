@@ -1,7 +1,7 @@
-"""Dead messages, looked at by taking all of a queue's and giving back what stays.
+"""Reads dead messages: takes all of a dead-letter queue, and requeues the remaining ones.
 
-AMQP shows a message only to whoever holds it. So while one looks, nobody else sees them; what
-is cut off in the middle comes back with the end of the channel.
+AMQP shows a message only to its holder. So other readers do not see dead messages meanwhile; an
+interrupted read returns them when its channel ends.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from asynctasq_rabbitmq.channel import Channel
 from asynctasq_rabbitmq.content import Content, encode_ack
 from asynctasq_rabbitmq.errors import ChannelClosed
 
-#: Messages asked for before the first is waited for.
-AHEAD = 500
-#: Seconds in which messages that were given back must be there again.
+#: Maximum number of pipelined basic.get.
+PIPELINED = 500
+#: Seconds to wait until requeued messages are ready again.
 RETURN_LIMIT = 3.0
 RETURN_STEP = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead message that is held just now."""
+    """A dead message held on a channel."""
 
     tag: int
     content: Content
@@ -39,36 +39,36 @@ class DeadLetters:
     def __init__(self, channel: Channel, items: list[DeadLetter]) -> None:
         self._channel = channel
         self.items = items
-        self.rest = len(items)
+        self.remaining = len(items)
 
     def remove(self, items: Iterable[DeadLetter]) -> None:
-        """Remove messages for good."""
+        """Remove messages permanently."""
         number = self._channel.number
         for item in items:
             self._channel.write(encode_ack(number, item.tag, multiple=False))
-            self.rest -= 1
+            self.remaining -= 1
 
 
 @asynccontextmanager
 async def dead_letters(channel: Channel, name: str) -> AsyncGenerator[DeadLetters]:
-    """Hold all messages of the broker's queue `name`, and give back those not removed."""
+    """Hold all messages of the broker's queue `name`, and requeue those not removed."""
     try:
         try:
             items = await _take_all(channel, name)
         except ChannelClosed as error:
             if error.code != 404:
                 raise
-            items = []  # there is no such queue yet
+            items = []  # the queue is not declared yet
         held = DeadLetters(channel, items)
         yield held
-        await _give_back(channel, name, held.rest)
+        await _give_back(channel, name, held.remaining)
     finally:
         await channel.close()
 
 
-async def _give_back(channel: Channel, name: str, rest: int) -> None:
-    """Give back what is held, and wait until the broker shows these messages again."""
-    if not rest:
+async def _give_back(channel: Channel, name: str, remaining: int) -> None:
+    """Requeue held messages, and wait until the broker counts them as ready again."""
+    if not remaining:
         return
     nack = commands.Basic.Nack(delivery_tag=0, multiple=True, requeue=True)
     channel.write(marshal(nack, channel.number))
@@ -76,7 +76,7 @@ async def _give_back(channel: Channel, name: str, rest: int) -> None:
     deadline = time.monotonic() + RETURN_LIMIT
     while time.monotonic() < deadline:
         reply = await channel.call(passive, commands.Queue.DeclareOk)
-        if (reply.message_count or 0) >= rest:
+        if (reply.message_count or 0) >= remaining:
             return
         await asyncio.sleep(RETURN_STEP)
 
@@ -86,11 +86,11 @@ async def _take_all(channel: Channel, name: str) -> list[DeadLetter]:
     count = (await channel.call(passive, commands.Queue.DeclareOk)).message_count or 0
     taken: list[DeadLetter] = []
     while True:
-        ahead = min(max(1, count - len(taken)), AHEAD)
-        answers = [channel.send(commands.Basic.Get(queue=name)) for _ in range(ahead)]
+        batch = min(max(1, count - len(taken)), PIPELINED)
+        answers = [channel.send(commands.Basic.Get(queue=name)) for _ in range(batch)]
         for answer in answers:
             got = await channel.answer(answer)
-            if not isinstance(got, tuple):  # there is no more
+            if not isinstance(got, tuple):  # the queue is empty
                 return taken
             tag, content = cast(tuple[int, Content], got)
             taken.append(DeadLetter(tag, content))

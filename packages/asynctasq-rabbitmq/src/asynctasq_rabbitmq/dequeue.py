@@ -1,4 +1,4 @@
-"""Taking messages from queues in order, and waiting for some."""
+"""One dequeue: takes messages from queues in order, and waits until there are any."""
 
 import asyncio
 import time
@@ -9,18 +9,18 @@ from typing import cast
 from asynctasq.drivers import Delivery
 from asynctasq_rabbitmq.consumer import Consumer
 from asynctasq_rabbitmq.errors import ChannelClosed
-from asynctasq_rabbitmq.leases import Held
+from asynctasq_rabbitmq.leases import HeldDelivery, Holder
 
-#: Seconds after which a dequeue without any credit asks for more: before, what is being settled
-#: gives some.
+#: Seconds after which a dequeue without credit asks for more; until then, settlements under way
+#: may free some.
 STUCK_LIMIT = 0.05
-#: How often a dequeue whose channel was closed under it begins anew.
+#: Restarts of a dequeue whose channel was closed by the broker.
 RESTARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a dequeue asks for; `lease` in seconds."""
+    """The arguments of one dequeue; `lease` in seconds."""
 
     queues: Sequence[str]
     limit: int
@@ -28,10 +28,10 @@ class Request:
 
 
 class Fetch:
-    """One dequeue.
+    """One call of `BaseDriver.dequeue`.
 
     Args:
-        consumer: gives the consumer of a queue.
+        consumer: returns the consumer of a queue.
     """
 
     def __init__(self, request: Request, consumer: Callable[[str], Awaitable[Consumer]]) -> None:
@@ -42,12 +42,12 @@ class Fetch:
         self._taken: list[Delivery] = []
 
     async def run(self, wait: float) -> list[Delivery]:
-        """Take messages, or nothing after `wait` seconds."""
+        """Return leased messages, or none after `wait` seconds."""
         deadline = time.monotonic() + wait
         for restart in range(RESTARTS + 1):
             try:
                 return await self._run(deadline, waits=wait > 0)
-            except ChannelClosed:  # by a timeout or a deleted queue
+            except ChannelClosed:  # a consumer timeout, or a deleted queue
                 if restart == RESTARTS:
                     raise
         raise AssertionError("unreachable")
@@ -82,7 +82,7 @@ class Fetch:
             self._taken += consumer.take(self._room, deadline)
 
     async def _ask(self, queue: str, *, waits: bool) -> None:
-        """Take what one queue has; it has none when a consumer with credit got none."""
+        """Take the messages of one queue; it is empty if a consumer with credit received none."""
         consumer = await self._consumer(queue)
         consumer.join(self._event, self._room)
         self._joined.append(consumer)
@@ -90,13 +90,13 @@ class Fetch:
         if not self._room:
             return
         if waits:
-            fresh = await consumer.ask(consumer.wanted)
+            has_grown = await consumer.ask(consumer.wanted)
             is_last = queue == self._request.queues[-1]
-            ask_the_broker = fresh and not is_last
+            needs_fence = has_grown and not is_last
         else:
             await consumer.ask_more(self._room)
-            ask_the_broker = True
-        if ask_the_broker and not self._taken:
+            needs_fence = True
+        if needs_fence and not self._taken:
             await consumer.fence(self._room)
         self._take(consumer)
 
@@ -106,7 +106,7 @@ class Fetch:
                 raise consumer.lost
             if not consumer.usable:
                 raise ChannelClosed(404, f"queue {consumer.queue} was deleted")
-        stuck = [one for one in self._joined if one.available <= 0]
+        stuck = [consumer for consumer in self._joined if consumer.available <= 0]
         self._event.clear()
         try:
             async with asyncio.timeout(min(left, STUCK_LIMIT) if stuck else left):
@@ -118,10 +118,10 @@ class Fetch:
 
 
 def give_back(deliveries: Sequence[Delivery]) -> None:
-    """Undo the taking of deliveries whose taker is gone."""
-    by_consumer: dict[Consumer, list[Held]] = {}
+    """Put deliveries back into their buffers: their dequeue was cancelled."""
+    by_consumer: dict[Holder, list[HeldDelivery]] = {}
     for delivery in deliveries:
-        held = cast(Held, delivery.receipt)
+        held = cast(HeldDelivery, delivery.receipt)
         by_consumer.setdefault(held.consumer, []).append(held)
-    for consumer, helds in by_consumer.items():
-        consumer.untake(helds)
+    for consumer, taken in by_consumer.items():
+        consumer.untake(taken)

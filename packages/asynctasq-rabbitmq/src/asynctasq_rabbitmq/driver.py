@@ -1,4 +1,4 @@
-"""The RabbitMQ driver: the seam's methods, each a crossing into the driver's thread."""
+"""The RabbitMQ driver: implements the seam; calls run in the driver's own thread."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,13 @@ from asynctasq.drivers import (
     Settlement,
     State,
 )
-from asynctasq.drivers.enqueue_checks import check_delay, check_message, raise_failed
+from asynctasq.drivers.enqueue_checks import check_delay
 from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
-from asynctasq_rabbitmq.content import LONGEST_ID
 from asynctasq_rabbitmq.dequeue import Fetch, Request, give_back
+from asynctasq_rabbitmq.enqueue import check, store
 from asynctasq_rabbitmq.inspector import RabbitMQInspector
 from asynctasq_rabbitmq.ladder import MAX_DELAY
-from asynctasq_rabbitmq.leases import Held, Owner
-from asynctasq_rabbitmq.sender import Letter
+from asynctasq_rabbitmq.leases import HeldDelivery, Owner
 from asynctasq_rabbitmq.session import Session
 from asynctasq_rabbitmq.settings import RabbitMQSettings
 from asynctasq_rabbitmq.settle import unreported
@@ -45,7 +44,9 @@ class RabbitMQDriver(RabbitMQInspector, BaseDriver):
     def __init__(self, settings: DriverSettings | None = None) -> None:
         super().__init__(settings or RabbitMQSettings())
         if self._rabbitmq_settings.management_url() is not None:
-            self.limits = replace(self.limits, exact_counts=False)  # it lags, for seconds
+            self.limits = replace(
+                self.limits, exact_counts=False
+            )  # the management API lags by seconds
         self._connecting = asyncio.Lock()
         self._session: Session | None = None
         self._is_sibling = False
@@ -55,7 +56,7 @@ class RabbitMQDriver(RabbitMQInspector, BaseDriver):
         return cast(RabbitMQSettings, self.settings)
 
     def sibling(self) -> Self:
-        """A second driver; it connects when it needs to, which extending a lease does not."""
+        """Return a second driver, which connects on demand: `extend` needs no connection."""
         sibling = super().sibling()
         sibling._is_sibling = True
         return sibling
@@ -66,7 +67,7 @@ class RabbitMQDriver(RabbitMQInspector, BaseDriver):
             await self._connect()
 
     async def disconnect(self) -> None:
-        """Let go of the broker; see `BaseDriver.disconnect`."""
+        """Hand back buffered messages and close the connections; see `BaseDriver.disconnect`."""
         async with self._connecting:
             session, self._session = self._session, None
             if session is not None:
@@ -74,19 +75,9 @@ class RabbitMQDriver(RabbitMQInspector, BaseDriver):
 
     async def enqueue(self, messages: Sequence[Message]) -> None:
         """Store messages; see `BaseDriver.enqueue`."""
-        for message in messages:
-            _check_id(message)
-            check_message(
-                message,
-                longest_body=self.limits.max_body,
-                longest_delay=self.limits.max_delay,
-            )
-        if not messages:
-            return
-        letters = [Letter(one.id, one.queue, one.body, 0, one.delay) for one in messages]
-        session = await self.connected()
-        results = await session.run(lambda: session.mail.send(letters))
-        raise_failed(zip((one.id for one in messages), results, strict=True))
+        check(messages, self.limits)
+        if messages:
+            await store(await self.connected(), messages)
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
@@ -111,7 +102,7 @@ class RabbitMQDriver(RabbitMQInspector, BaseDriver):
 
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
         """Extend leases; see `BaseDriver.extend`."""
-        return [one for one in deliveries if not _extended(_held(one), lease)]
+        return [delivery for delivery in deliveries if not _extended(_held(delivery), lease)]
 
     async def _connect(self) -> Session:
         async with self._connecting:
@@ -120,7 +111,7 @@ class RabbitMQDriver(RabbitMQInspector, BaseDriver):
             return self._session
 
     async def connected(self) -> Session:
-        """What there is while the driver is connected; raises `BrokerUnavailable` otherwise."""
+        """Return the session, connecting a sibling; raise `BrokerUnavailable` if not connected."""
         if self._session is not None:
             return self._session
         if self._is_sibling:
@@ -129,12 +120,12 @@ class RabbitMQDriver(RabbitMQInspector, BaseDriver):
 
 
 async def _settled(by_owner: Mapping[Owner, Sequence[Settlement]]) -> Sequence[Delivery]:
-    """What was lost; raises the first error, when all owners have done what they can."""
+    """Settle with each owner, return the lost deliveries, then raise the first error."""
     if len(by_owner) == 1:
         ((owner, items),) = by_owner.items()
         return await owner.settle(items)
     lost: list[Delivery] = []
-    applied: list[Held] = []
+    applied: list[HeldDelivery] = []
     failure: BrokerError | None = None
     for owner, items in by_owner.items():
         try:
@@ -143,34 +134,18 @@ async def _settled(by_owner: Mapping[Owner, Sequence[Settlement]]) -> Sequence[D
             failure = failure or error
         else:
             lost += lost_here
-            applied += (_held(one.delivery) for one in items if one.delivery not in lost_here)
+            applied += (_held(item.delivery) for item in items if item.delivery not in lost_here)
     if failure is not None:
         unreported(applied)
         raise failure
     return lost
 
 
-def _held(delivery: Delivery) -> Held:
-    if not isinstance(delivery.receipt, Held):
+def _held(delivery: Delivery) -> HeldDelivery:
+    if not isinstance(delivery.receipt, HeldDelivery):
         raise BrokerRejected(f"message {delivery.id:.80} was not delivered by this process")
     return delivery.receipt
 
 
-def _check_id(message: Message) -> None:
-    if len(message.id) > LONGEST_ID or not _is_text(message.id):
-        raise BrokerRejected(
-            f"the id {message.id[:40]!r} is not possible: it is no valid text, or has more than"
-            f" {LONGEST_ID} characters"
-        )
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # a lone surrogate
-        return False
-    return True
-
-
-def _extended(held: Held, seconds: float) -> bool:
+def _extended(held: HeldDelivery, seconds: float) -> bool:
     return held.consumer.owner.extend(held, seconds)

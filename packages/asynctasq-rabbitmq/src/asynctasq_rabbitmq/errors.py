@@ -1,4 +1,4 @@
-"""From the refusals of RabbitMQ and the exceptions of its client to those of the seam."""
+"""Translates refusals of RabbitMQ and exceptions of its client into errors of the seam."""
 
 import re
 
@@ -6,13 +6,13 @@ from aiormq.exceptions import AMQPError, AuthenticationError, ProbableAuthentica
 
 from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 
-#: Reply codes that mean: not now.
+#: Reply codes of temporary refusals.
 _PASSING = (320, 311, 405, 506, 541)
 
-#: What a broker says when it takes no connection, and what there is to do; the first that fits.
+#: Texts in a refused connection, each with advice; the first match counts.
 _REFUSALS = (
     ("is down", "has a virtual host that is down; start it by rabbitmqctl restart_vhost"),
-    ("limit (", "takes no more connections; raise the limit, or run fewer workers"),
+    ("limit (", "accepts no more connections; raise the limit, or run fewer workers"),
     ("not found", "has no such virtual host; check the path of rabbitmq_url"),
     ("vhost", "refuses the virtual host; check the path of rabbitmq_url and the permissions"),
     ("NOT_ALLOWED", "refuses the connection; check rabbitmq_url and the limits of the broker"),
@@ -22,7 +22,7 @@ _INEQUIVALENT = re.compile(r"inequivalent arg '(?P<argument>[^']+)' for (?P<what
 
 
 class ChannelClosed(Exception):
-    """The broker closed a channel: a call was refused."""
+    """The broker closed a channel because it refused a call."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(f"{code} {text}")
@@ -35,7 +35,7 @@ class LinkLost(Exception):
 
 
 def connecting_failed(error: BaseException, refusal: str, location: str) -> BrokerError:
-    """The error of the seam for what prevents a connection; `refusal` is what the broker said."""
+    """Return the error of the seam for a failed connection; `refusal` is the broker's reason."""
     refusal = refusal.partition("\n")[0]
     if isinstance(error, ProbableAuthenticationError):
         return BrokerRejected(f"RabbitMQ at {location} refuses the credentials; check rabbitmq_url")
@@ -44,8 +44,8 @@ def connecting_failed(error: BaseException, refusal: str, location: str) -> Brok
             f"RabbitMQ at {location} does not offer this way to authenticate;"
             " check ?auth= of rabbitmq_url"
         )
-    if remedy := next((text for sign, text in _REFUSALS if sign in refusal), None):
-        return BrokerRejected(f"RabbitMQ at {location} {remedy}: {refusal}")
+    if advice := next((text for sign, text in _REFUSALS if sign in refusal), None):
+        return BrokerRejected(f"RabbitMQ at {location} {advice}: {refusal}")
     if isinstance(error, TimeoutError):
         return BrokerUnavailable(f"cannot reach RabbitMQ at {location}: no answer in time")
     if isinstance(error, (AMQPError, OSError, EOFError)):
@@ -57,13 +57,13 @@ def connecting_failed(error: BaseException, refusal: str, location: str) -> Brok
 
 
 def translated(error: ChannelClosed | LinkLost, location: str) -> BrokerError:
-    """The error of the seam for a refused call or a connection that ended in the middle."""
+    """Return the error of the seam for a refused call or a lost connection."""
     if isinstance(error, LinkLost):
         return BrokerUnavailable(f"the connection to RabbitMQ at {location} ended: {error}")
     if found := _INEQUIVALENT.search(error.text):
         return BrokerRejected(
             f"{found['what']} at {location} exists with another {found['argument']};"
-            " delete it yourself when it is empty, or choose another rabbitmq_exchange_name"
+            " delete it when it is empty, or choose another rabbitmq_exchange_name"
         )
     text = error.text.partition("\n")[0]
     if error.code == 403:

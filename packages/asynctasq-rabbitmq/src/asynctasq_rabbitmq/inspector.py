@@ -1,4 +1,4 @@
-"""The Inspector ability, as far as AMQP and the management API go: counts, and the dead."""
+"""The `Inspector` capability within the limits of AMQP: counts, and dead messages."""
 
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -12,7 +12,7 @@ from asynctasq_rabbitmq.content import ATTEMPTS, DIED, NOTE, Content
 from asynctasq_rabbitmq.dead_letters import DeadLetter, DeadLetters, dead_letters
 from asynctasq_rabbitmq.errors import ChannelClosed
 from asynctasq_rabbitmq.management import Management
-from asynctasq_rabbitmq.sender import Letter
+from asynctasq_rabbitmq.sender import OutgoingMessage
 from asynctasq_rabbitmq.session import Session
 
 
@@ -20,49 +20,50 @@ class RabbitMQInspector:
     """The methods of `Inspector`."""
 
     async def connected(self) -> Session:
-        """What there is while the driver is connected."""
+        """Return the session of the connected driver."""
         raise NotImplementedError
 
     async def queues(self) -> Sequence[QueueStats]:
-        """Every queue that holds a message; see `Inspector.queues`.
+        """Count messages of every queue that holds any; see `Inspector.queues`.
 
-        Without a management URL, those of the queues this driver has used, and not how many
-        messages are running; `BrokerRejected` when it has used none. What is delayed nobody can
-        tell: all queues share the ladder.
+        Without a management URL only the queues that this driver has used, without the number of
+        running messages; `BrokerRejected` if it has used none. The number of delayed messages is
+        always unknown: all queues share the delay ladder.
         """
         session = await self.connected()
         return await session.run(lambda: _queues(session))
 
     async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
-        """The counts of these queues; see `Inspector.counts`."""
+        """Count messages of the given queues; see `Inspector.counts`."""
         session = await self.connected()
         return await session.run(lambda: _counts(session, queues))
 
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
     ) -> Sequence[StoredMessage]:
-        """Dead messages; see `Inspector.browse`."""
+        """Return dead messages; see `Inspector.browse`."""
         if state is not State.DEAD:
             raise BrokerRejected(
-                f"RabbitMQ shows no {state.value} messages; only dead ones can be looked into"
+                f"RabbitMQ shows no {state.value} messages; only dead ones can be inspected"
             )
         if limit < 1:
             return []
         session = await self.connected()
         found = await session.run(lambda: _find(session, queue))
-        found.sort(key=lambda one: (one.seconds, one.id))
+        found.sort(key=lambda message: (message.seconds, message.id))
         return found[offset : offset + limit]
 
     async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
-        """Dead messages by id; see `Inspector.find`."""
+        """Return dead messages by id; see `Inspector.find`."""
         if not ids:
             return []
         session = await self.connected()
-        found = {one.id: one for one in await session.run(lambda: _find(session, queue))}
-        return [found[one] for one in ids if one in found]
+        dead = await session.run(lambda: _find(session, queue))
+        found = {message.id: message for message in dead}
+        return [found[message_id] for message_id in ids if message_id in found]
 
     async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
-        """Dead messages become deliverable; see `Inspector.requeue`."""
+        """Make dead messages deliverable; see `Inspector.requeue`."""
         if not ids:
             return []
         session = await self.connected()
@@ -98,14 +99,15 @@ async def _queues(session: Session) -> list[QueueStats]:
     elif session.used:
         queues = set(session.used)
     else:
-        raise BrokerRejected(
-            "RabbitMQ does not tell the names of queues; set rabbitmq_management_url"
-        )
+        raise BrokerRejected("AMQP does not list queues; set rabbitmq_management_url")
     stats = await _stats(session, sorted(queues), held)
     return [
-        one
-        for one in stats
-        if one.unfinished or one.dead or session.holds(one.queue) or session.delays(one.queue)
+        queue
+        for queue in stats
+        if queue.unfinished
+        or queue.dead
+        or session.holds(queue.queue)
+        or session.delays(queue.queue)
     ]
 
 
@@ -119,13 +121,13 @@ async def _stats(
     names = session.names
     topology, _ = await session.consuming()
     async with session.moving:
-        here = [session.buffered(queue) for queue in queues]
+        buffered = [session.buffered(queue) for queue in queues]
         ready = await topology.counts(names.queue(queue) for queue in queues)
     dead = await topology.counts(names.dead(queue) for queue in queues)
     return [
         QueueStats(
             queue,
-            ready=(ready[i] or 0) + here[i],
+            ready=(ready[i] or 0) + buffered[i],
             delayed=None,
             running=None if held is None else held.get(names.queue(queue), 0),
             dead=dead[i] or 0,
@@ -137,7 +139,7 @@ async def _stats(
 
 @asynccontextmanager
 async def _dead(session: Session, queue: str) -> AsyncGenerator[DeadLetters]:
-    async with session.looking:
+    async with session.inspecting:
         session.used.add(queue)
         _, link = await session.consuming()
         async with dead_letters(await link.channel(), session.names.dead(queue)) as held:
@@ -153,9 +155,9 @@ async def _find(session: Session, queue: str) -> list[StoredMessage]:
 async def _requeue(session: Session, queue: str, ids: frozenset[str]) -> list[str]:
     async with _dead(session, queue) as held:
         chosen = _chosen(held.items, ids)
-        letters = [Letter(one.content.id, queue, one.content.body) for one in chosen]
-        errors = await session.mail.send(letters)
-        moved = [one for one, error in zip(chosen, errors, strict=True) if error is None]
+        messages = [OutgoingMessage(item.content.id, queue, item.content.body) for item in chosen]
+        errors = await session.sender.send(messages)
+        moved = [item for item, error in zip(chosen, errors, strict=True) if error is None]
         held.remove(moved)
         for error in errors:
             if error is not None and not moved:

@@ -1,7 +1,7 @@
-"""A connection: aiormq's for the handshake, TLS and heartbeats, our own for messages.
+"""One connection: aiormq does handshake, TLS and heartbeats, our own code handles messages.
 
-aiormq wakes a task for every frame and starts one for every message, which costs more than the
-task that is run. Here the frames of channel 0 go to it, and all others straight to their channel.
+aiormq wakes an asyncio task for every frame and starts one for every message, which costs more
+than a short task itself. So only frames of channel 0 go to it, all others to their channel.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from asynctasq_rabbitmq.channel import Channel
 from asynctasq_rabbitmq.errors import LinkLost, connecting_failed
 from asynctasq_rabbitmq.wire import Factory, Splitter
 
-#: Seconds in which a broker must take a connection, and in which one must have closed.
+#: Seconds in which a connection must be established, and in which it must be closed.
 CONNECT_LIMIT = 5.0
 CLOSE_LIMIT = 1.5
-#: Seconds that aiormq has to end its tasks after a connection was lost, and after it was aborted.
+#: Seconds for aiormq to end its tasks after a connection was lost, and after it was aborted.
 END_LIMIT = 0.1
 ABORT_LIMIT = 1.0
 
@@ -32,13 +32,13 @@ _UNBLOCKED = b"\x00\x0a\x00\x3d"
 
 
 class Link:
-    """One connection to the broker; it does not come back when it is lost.
+    """One connection to the broker; once lost, it is not reopened.
 
     Attributes:
-        blocked: why the broker takes no messages now, if it does not.
-        unblocked: set when it takes some again, or the connection ends.
-        version: the broker's, such as ``(3, 10)``.
-        closes: the connection ends because we close it.
+        blocked: why the broker accepts no messages now (connection.blocked), else None.
+        unblocked: set when it accepts messages again, or the connection ends.
+        version: of the broker, such as ``(3, 10)``.
+        closes: the driver is closing the connection.
     """
 
     def __init__(self, url: URL, location: str, name: str) -> None:
@@ -58,18 +58,18 @@ class Link:
         self._closing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connect, or raise an error of the seam within seconds."""
+        """Connect, or raise a `BrokerError` within seconds."""
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
-                await self._shake_hands()
+                await self._handshake()
         except asyncio.CancelledError:
             await self._drop()
             raise
-        except Exception as error:  # aiormq lets anything out for what is no broker's answer
+        except Exception as error:  # aiormq raises anything for a malformed reply
             await self._drop()
             raise connecting_failed(error, self._refusal, self.location) from error
 
-    async def _shake_hands(self) -> None:
+    async def _handshake(self) -> None:
         connection = Connection(self._url, transport_factory=Factory(self))
         self._connection = connection
         await connection.__aenter__()
@@ -82,13 +82,13 @@ class Link:
         self._splitter.opened = True
 
     async def channel(self) -> Channel:
-        """A new channel."""
+        """Open a new channel."""
         if self.lost is not None:
             raise self.lost
         number = 1
         while number in self.channels:
             number += 1
-        if number > self._most_channels:  # to use more ends the connection
+        if number > self._most_channels:  # one more would end the connection
             raise BrokerRejected(
                 f"RabbitMQ at {self.location} allows {self._most_channels} channels, one for each"
                 " queue that is served; raise channel_max, or serve fewer queues in one worker"
@@ -98,36 +98,36 @@ class Link:
         return channel
 
     def write(self, data: bytes) -> None:
-        """Send whole frames."""
+        """Send complete frames."""
         if self.lost is not None or self._splitter is None or self._splitter.writer is None:
-            raise self.lost or LinkLost("it was not opened")
+            raise self.lost or LinkLost("the connection was not opened")
         self._splitter.writer.write(data)
 
     async def drain(self) -> None:
-        """Wait until the operating system has taken most of what was sent."""
+        """Wait until the send buffer is below its limit."""
         if self._splitter is not None and self._splitter.writer is not None:
             try:
                 await self._splitter.writer.drain()
             except OSError as error:
                 raise self.lost or LinkLost(str(error)) from error
 
-    def shake_hands(self, data: bytes) -> None:
-        """Take note of a refusal, whose reason aiormq does not tell."""
+    def handshake_received(self, data: bytes) -> None:
+        """Keep the reason of a refused connection, which aiormq drops."""
         if data[7:11] == _CONNECTION_CLOSE:
-            with suppress(ValueError, PAMQPException):  # not all of it is here, or it is malformed
+            with suppress(ValueError, PAMQPException):  # incomplete, or malformed
                 closed = cast(commands.Connection.Close, unmarshal(data)[2])
                 self._refusal = f"{closed.reply_code} {closed.reply_text}"
 
     def adopt(self, splitter: Splitter) -> None:
-        """Take the transport that was connected."""
+        """Set the splitter of the connected transport."""
         self._splitter = splitter
 
     def forget(self, number: int) -> None:
-        """Let a channel's number be used again."""
+        """Free the number of a channel."""
         self.channels.pop(number, None)
 
     def abort(self, reason: str) -> None:
-        """End the connection at once."""
+        """Drop the connection at once."""
         self.end(reason)
         if self._splitter is not None and self._splitter.writer is not None:
             self._splitter.writer.transport.abort()
@@ -143,7 +143,7 @@ class Link:
             await asyncio.wait([self._closing], timeout=CLOSE_LIMIT + ABORT_LIMIT)
 
     def end(self, reason: str) -> None:
-        """Tell everybody that it is over."""
+        """Mark the connection as lost, and fail all its channels."""
         if self.lost is not None:
             return
         self.lost = LinkLost(reason)
@@ -155,7 +155,7 @@ class Link:
         self._closing = asyncio.create_task(self._close())
 
     def connection_frame(self, method: bytes, frame: bytes) -> bool:
-        """Take a method of channel 0; whether it is also for aiormq."""
+        """Handle a method of channel 0; True if aiormq must handle it, too."""
         if method == _CONNECTION_CLOSE:
             closed = cast(commands.Connection.Close, unmarshal(frame)[2])
             self.write(marshal(commands.Connection.CloseOk(), 0))
@@ -175,7 +175,7 @@ class Link:
     async def _close(self) -> None:
         if self._connection is not None:
             closing = asyncio.create_task(self._connection.close())
-            closing.add_done_callback(lambda one: one.cancelled() or one.exception())
+            closing.add_done_callback(lambda done: done.cancelled() or done.exception())
             await asyncio.wait([closing], timeout=CLOSE_LIMIT if self.closes else END_LIMIT)
             closing.cancel()
             await asyncio.wait([closing], timeout=ABORT_LIMIT)

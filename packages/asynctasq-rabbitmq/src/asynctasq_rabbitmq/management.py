@@ -1,4 +1,4 @@
-"""The management API, where one is given: the names of queues, and what is held."""
+"""The management API: the names of queues, and the number of their unacknowledged messages."""
 
 import asyncio
 import json
@@ -21,12 +21,12 @@ from yarl import URL
 
 from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 
-#: Seconds in which the API must answer.
+#: Timeout in seconds.
 LIMIT = 10.0
 
 
 class Management:
-    """Asks the management API of one virtual host."""
+    """A client of the management API for one virtual host."""
 
     def __init__(self, url: URL, vhost: str) -> None:
         self._location = str(url.with_user(None))
@@ -36,7 +36,7 @@ class Management:
         self._authorization = "Basic " + b64encode(credentials).decode()
 
     async def held(self) -> Mapping[str, int]:
-        """The broker's queues, each with how many of its messages are held; some seconds old."""
+        """Return the number of unacknowledged messages by queue; it lags by seconds."""
         try:
             async with asyncio.timeout(LIMIT):
                 answer = await asyncio.to_thread(self._get)
@@ -61,36 +61,36 @@ class Management:
             rows = cast(Sequence[Mapping[str, str]], answer)
             return {str(row["name"]): int(row.get("messages_unacknowledged") or 0) for row in rows}
         except (TypeError, ValueError, LookupError, AttributeError) as error:
-            raise self._unreachable("its answer is no list of queues") from error
+            raise self._unreachable("the response is not a list of queues") from error
 
-    def _unreachable(self, why: str) -> BrokerUnavailable:
-        return BrokerUnavailable(f"cannot reach the management API at {self._location}: {why}")
+    def _unreachable(self, reason: str) -> BrokerUnavailable:
+        return BrokerUnavailable(f"cannot reach the management API at {self._location}: {reason}")
 
     def _refused(self, error: HTTPError) -> BrokerError:
-        code, where = error.code, f"the management API at {self._location}"
+        code, api = error.code, f"the management API at {self._location}"
         if 300 <= code < 400:
             target = _host(error.headers.get("Location", ""))
             return BrokerRejected(
-                f"{where} redirects to {target}, which is not followed, for it would be sent the"
-                " credentials; set rabbitmq_management_url to where the API is"
+                f"{api} redirects to {target}, which is not followed, because it would receive the"
+                " credentials; set rabbitmq_management_url to the address of the API"
             )
         if code == 401:
             return BrokerRejected(
-                f"{where} refuses the credentials;"
+                f"{api} refuses the credentials;"
                 " check rabbitmq_management_url, and that the user has the tag management"
             )
         if code == 404:
             return BrokerRejected(
-                f"{where} knows no such virtual host;"
+                f"{api} has no such virtual host;"
                 " check rabbitmq_management_url and the path of rabbitmq_url"
             )
         if code < 500:
-            return BrokerRejected(f"{where} refuses: HTTP {code}")
-        return BrokerUnavailable(f"{where} fails: HTTP {code}")
+            return BrokerRejected(f"{api} refuses: HTTP {code}")
+        return BrokerUnavailable(f"{api} fails: HTTP {code}")
 
 
 def _opener() -> OpenerDirector:
-    """Opens http and https URLs, without proxies and redirects: both would get credentials."""
+    """Return an opener without proxies and redirects: both would receive the credentials."""
     opener = OpenerDirector()
     for handler in (HTTPHandler, HTTPSHandler, HTTPDefaultErrorHandler, HTTPErrorProcessor):
         opener.add_handler(handler())
@@ -98,7 +98,7 @@ def _opener() -> OpenerDirector:
 
 
 def _host(location: str) -> str:
-    """The host of a redirect, and nothing else of it: the rest may hold secrets."""
+    """Return only the host of a redirect: the remaining URL may hold secrets."""
     try:
         return URL(location).host or "another address"
     except ValueError:

@@ -1,4 +1,4 @@
-"""Publishing with confirms: all of a batch on its way before the first is waited for."""
+"""Publishes with confirms: sends a whole batch before it waits for the first confirm."""
 
 import asyncio
 import enum
@@ -16,26 +16,26 @@ from asynctasq_rabbitmq.content import Content, encode_content, encode_publish
 from asynctasq_rabbitmq.errors import ChannelClosed, LinkLost
 from asynctasq_rabbitmq.link import Link
 
-#: Messages written at once, before the operating system is given time to send them.
+#: Messages written before the send buffer is drained.
 CHUNK = 200
-#: Seconds in which a broker must take messages again after it stopped to.
+#: Seconds to wait for a broker that blocks publishers.
 BLOCKED_LIMIT = 5.0
-#: Seconds in which the next confirm must come.
+#: Seconds in which the next confirm must arrive.
 CONFIRM_LIMIT = 30.0
 
 
 class Fate(enum.Enum):
-    """What became of a published message."""
+    """The result of publishing a message."""
 
     STORED = "stored"
     UNROUTABLE = "unroutable"  #: its queue does not exist
-    REFUSED = "refused"  #: its queue takes no more
-    UNKNOWN = "unknown"  #: the connection was lost
+    REFUSED = "refused"  #: its queue accepts no more messages
+    UNKNOWN = "unknown"  #: the connection was lost before a confirm
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A message with its way."""
+    """A message with its exchange and routing key."""
 
     exchange: str
     key: str
@@ -45,7 +45,7 @@ class Publication:
 
 
 class _Batch:
-    """Publications of one call, and what is known of them."""
+    """The publications of one call, and their results so far."""
 
     def __init__(self, items: Sequence[Publication]) -> None:
         self.items = items
@@ -54,7 +54,7 @@ class _Batch:
         self.ended = asyncio.Event()
 
     def set(self, index: int, fate: Fate) -> None:
-        if self.fates[index] is not Fate.UNROUTABLE:  # it is confirmed after its return, too
+        if self.fates[index] is not Fate.UNROUTABLE:  # a returned message is confirmed, too
             self.fates[index] = fate
         self.open -= 1
         if not self.open:
@@ -82,18 +82,18 @@ class Publisher:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be used."""
+        """Whether the channel is open."""
         return self._channel.closed is None
 
     async def publish(self, items: Sequence[Publication]) -> Sequence[Fate]:
-        """What became of each.
+        """Publish a batch, and return the result of each message.
 
-        Raises `BrokerUnavailable` if the broker takes none now, `ChannelClosed` if it refused
-        the call and stored nothing.
+        Raises `BrokerUnavailable` if the broker accepts no messages now, `ChannelClosed` if it
+        refused the call and stored nothing.
         """
         await self._wait_until_unblocked()
         batch = _Batch(items)
-        with suppress(LinkLost, ChannelClosed):  # fates tell how far it came
+        with suppress(LinkLost, ChannelClosed):  # the fates show which messages are stored
             for start in range(0, len(items), CHUNK):
                 self._write(batch, start, min(start + CHUNK, len(items)))
                 await self._link.drain()
@@ -141,26 +141,26 @@ class Publisher:
 
     def _blocked(self) -> BrokerUnavailable:
         return BrokerUnavailable(
-            f"RabbitMQ at {self._link.location} takes no messages now: {self._link.blocked}"
+            f"RabbitMQ at {self._link.location} accepts no messages now: {self._link.blocked}"
         )
 
     def _confirmed(self, tag: int, multiple: bool, stored: bool) -> None:
         fate = Fate.STORED if stored else Fate.REFUSED
         tags = [tag]
         if multiple:
-            # in the order of tags
-            tags = list(itertools.takewhile(lambda one: one <= tag, self._open))
-        for one in tags:
-            if (entry := self._open.pop(one, None)) is not None:
+            # the keys are in the order of tags
+            tags = list(itertools.takewhile(lambda number: number <= tag, self._open))
+        for number in tags:
+            if (entry := self._open.pop(number, None)) is not None:
                 batch, index = entry
                 batch.set(index, fate)
 
     def _returned(self, exchange: str, key: str, content: Content) -> None:
-        way = (exchange, key, content.id)
+        address = (exchange, key, content.id)
         for batch, index in self._open.values():
             item = batch.items[index]
             unknown = batch.fates[index] is Fate.UNKNOWN
-            if unknown and (item.exchange, item.key, item.id) == way:
+            if unknown and (item.exchange, item.key, item.id) == address:
                 batch.fates[index] = Fate.UNROUTABLE
                 return
 

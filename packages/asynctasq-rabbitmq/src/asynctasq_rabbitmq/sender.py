@@ -1,4 +1,4 @@
-"""Sending messages to where they belong: a queue, a delay before it, or the dead."""
+"""Publishes messages to a queue, the delay ladder, or the dead-letter queue."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,20 +14,20 @@ from asynctasq_rabbitmq.names import Names
 from asynctasq_rabbitmq.publisher import Fate, Publication, Publisher
 from asynctasq_rabbitmq.topology import Topology
 
-#: Bytes of a note that are kept: the headers of a message must fit in one frame.
+#: Longest note in bytes, else truncated: the headers of a message must fit in one frame.
 LONGEST_NOTE = 64 * 1024
 NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """A message to be stored.
+class OutgoingMessage:
+    """A message to store.
 
     Attributes:
-        attempts: deliveries that count already.
+        attempts: attempts counted so far.
         delay: seconds.
-        note: why it is dead; None while it lives.
-        abandoned: the attempt before ended without an outcome.
+        note: the error of a dead message, else None.
+        abandoned: the previous attempt ended without an outcome.
     """
 
     id: str
@@ -39,144 +39,152 @@ class Letter:
     abandoned: bool = False
 
 
-class Mail:
-    """Sends letters over the publishing connection.
+class Sender:
+    """Sends messages over the publishing connection.
 
     Args:
-        connect: gives the connection's publisher and topology.
-        note: called with what is sent.
-        missing: called with queues that turn out to be deleted, before they are declared.
-        location: of the broker, for errors.
+        connect: returns the connection's publisher and topology.
+        on_send: called with each batch before it is sent.
+        on_missing: called with deleted queues before they are declared again.
+        location: of the broker, for error messages.
     """
 
     def __init__(
         self,
         names: Names,
         connect: Callable[[], Awaitable[tuple[Publisher, Topology]]],
-        note: Callable[[Sequence[Letter]], None],
-        missing: Callable[[set[str]], Awaitable[None]],
+        on_send: Callable[[Sequence[OutgoingMessage]], None],
+        on_missing: Callable[[set[str]], Awaitable[None]],
         location: str,
     ) -> None:
         self._names = names
         self._connect = connect
-        self._note = note
-        self._missing = missing
+        self._on_send = on_send
+        self._on_missing = on_missing
         self._location = location
 
-    async def send(self, letters: Sequence[Letter]) -> Sequence[BrokerError | None]:
-        """Store `letters`; for each, what went wrong.
+    async def send(self, messages: Sequence[OutgoingMessage]) -> Sequence[BrokerError | None]:
+        """Store `messages`; return the error of each, None for those stored.
 
-        Raises `BrokerUnavailable` or `BrokerRejected` when none of them was sent.
+        Raises `BrokerUnavailable` or `BrokerRejected` if none of them was sent.
         """
         try:
-            return await self._send(letters) if letters else []
+            return await self._send(messages) if messages else []
         except (ChannelClosed, LinkLost) as error:
             raise translated(error, self._location) from error
 
-    async def _send(self, letters: Sequence[Letter]) -> Sequence[BrokerError | None]:
+    async def _send(self, messages: Sequence[OutgoingMessage]) -> Sequence[BrokerError | None]:
         publisher, topology = await self._connect()
-        errors = await self._declare(topology, letters)
+        errors = await self._declare(topology, messages)
         ready = [i for i, error in enumerate(errors) if error is None]
         try:
-            fates = await self._publish(publisher, [letters[i] for i in ready])
+            fates = await self._publish(publisher, [messages[i] for i in ready])
         except ChannelClosed as error:
             if error.code != NOT_FOUND:
                 raise
-            fates = [Fate.UNROUTABLE] * len(ready)  # the exchange of a delay is deleted
-        missing: list[int] = []  # somebody deleted their queues since they were declared
+            fates = [Fate.UNROUTABLE] * len(ready)  # an exchange of the ladder was deleted
+        missing: list[int] = []  # their queues were deleted after they were declared
         for i, fate in zip(ready, fates, strict=True):
-            errors[i] = _error(fate, letters[i])
+            errors[i] = _error(fate, messages[i])
             if fate is Fate.UNROUTABLE:
                 missing.append(i)
         if missing:
-            again = await self._sent_again([letters[i] for i in missing])
-            for i, error in zip(missing, again, strict=True):
+            results = await self._resend([messages[i] for i in missing])
+            for i, error in zip(missing, results, strict=True):
                 errors[i] = error
         return errors
 
-    async def _sent_again(self, letters: Sequence[Letter]) -> Sequence[BrokerError | None]:
-        """Declare what is missing, and publish; what was sent before is stored in any case."""
+    async def _resend(self, messages: Sequence[OutgoingMessage]) -> Sequence[BrokerError | None]:
+        """Declare missing queues and send again; errors are returned: others are stored already."""
         try:
-            return await self._send_again(letters)
+            return await self._redeclare_and_send(messages)
         except BrokerError as error:
-            return [error] * len(letters)
+            return [error] * len(messages)
         except (ChannelClosed, LinkLost) as error:
-            return [translated(error, self._location)] * len(letters)
+            return [translated(error, self._location)] * len(messages)
 
-    async def _send_again(self, letters: Sequence[Letter]) -> Sequence[BrokerError | None]:
+    async def _redeclare_and_send(
+        self, messages: Sequence[OutgoingMessage]
+    ) -> Sequence[BrokerError | None]:
         publisher, topology = await self._connect()
-        topology.forget({one.queue for one in letters})
-        await self._missing({one.queue for one in letters if not one.delay})
-        await self._declare_all(topology, letters)
-        if any(one.delay for one in letters):
+        topology.forget({message.queue for message in messages})
+        await self._on_missing({message.queue for message in messages if not message.delay})
+        await self._declare_all(topology, messages)
+        if any(message.delay for message in messages):
             await topology.rebuild_ladder()
-        fates = await self._publish(publisher, letters)
-        return [_error(fate, one) for fate, one in zip(fates, letters, strict=True)]
+        fates = await self._publish(publisher, messages)
+        return [_error(fate, message) for fate, message in zip(fates, messages, strict=True)]
 
     async def _declare(
-        self, topology: Topology, letters: Sequence[Letter]
+        self, topology: Topology, messages: Sequence[OutgoingMessage]
     ) -> list[BrokerError | None]:
-        """Declare the queues of `letters`; for each letter, what went wrong with its own."""
+        """Declare the queues of `messages`; return the error of each message's own queue."""
         try:
-            await self._declare_all(topology, letters)
+            await self._declare_all(topology, messages)
         except BrokerError as error:
             groups: dict[tuple[str, bool, bool], list[int]] = {}
-            for i, one in enumerate(letters):
-                key = (one.queue, one.note is None, one.delay > 0)
+            for i, message in enumerate(messages):
+                key = (message.queue, message.note is None, message.delay > 0)
                 groups.setdefault(key, []).append(i)
             if len(groups) == 1:
                 raise
-            errors: list[BrokerError | None] = [error] * len(letters)
+            errors: list[BrokerError | None] = [error] * len(messages)
             for group in groups.values():
-                found = await self._declared(topology, letters[group[0]])
+                group_error = await self._declare_one(topology, messages[group[0]])
                 for i in group:
-                    errors[i] = found
+                    errors[i] = group_error
             return errors
-        return [None] * len(letters)
+        return [None] * len(messages)
 
-    async def _declared(self, topology: Topology, letter: Letter) -> BrokerError | None:
+    async def _declare_one(
+        self, topology: Topology, message: OutgoingMessage
+    ) -> BrokerError | None:
         try:
-            await self._declare_all(topology, [letter])
+            await self._declare_all(topology, [message])
         except BrokerError as error:
             return error
         return None
 
-    async def _declare_all(self, topology: Topology, letters: Sequence[Letter]) -> None:
-        self._note(letters)
-        await topology.ensure({one.queue for one in letters if one.note is None})
-        await topology.ensure_dead({one.queue for one in letters if one.note is not None})
-        if any(one.delay for one in letters):
+    async def _declare_all(self, topology: Topology, messages: Sequence[OutgoingMessage]) -> None:
+        self._on_send(messages)
+        await topology.ensure({message.queue for message in messages if message.note is None})
+        await topology.ensure_dead(
+            {message.queue for message in messages if message.note is not None}
+        )
+        if any(message.delay for message in messages):
             await topology.ensure_ladder()
 
-    async def _publish(self, publisher: Publisher, letters: Sequence[Letter]) -> Sequence[Fate]:
-        return await publisher.publish([self._addressed(one) for one in letters])
+    async def _publish(
+        self, publisher: Publisher, messages: Sequence[OutgoingMessage]
+    ) -> Sequence[Fate]:
+        return await publisher.publish([self._addressed(message) for message in messages])
 
-    def _addressed(self, letter: Letter) -> Publication:
-        headers: dict[str, FieldValue] = {ATTEMPTS: letter.attempts} if letter.attempts else {}
-        if letter.abandoned:
+    def _addressed(self, message: OutgoingMessage) -> Publication:
+        headers: dict[str, FieldValue] = {ATTEMPTS: message.attempts} if message.attempts else {}
+        if message.abandoned:
             headers[ABANDONED] = True
         exchange = ""
-        if letter.note is not None:
-            key = self._names.dead(letter.queue)
-            note = letter.note.encode(errors="replace")[:LONGEST_NOTE]
+        if message.note is not None:
+            key = self._names.dead(message.queue)
+            note = message.note.encode(errors="replace")[:LONGEST_NOTE]
             headers[NOTE] = note.decode(errors="ignore")
             headers[DIED] = time.time_ns() // 1000
-        elif letter.delay:
-            delay = milliseconds(letter.delay)
+        elif message.delay:
+            delay = milliseconds(message.delay)
             exchange = self._names.level(top_level(delay))
-            key = routing_key(delay, self._names.word(letter.queue))
+            key = routing_key(delay, self._names.word(message.queue))
         else:
-            key = self._names.queue(letter.queue)
-        return Publication(exchange, key, letter.id, letter.body, headers)
+            key = self._names.queue(message.queue)
+        return Publication(exchange, key, message.id, message.body, headers)
 
 
-def _error(fate: Fate, letter: Letter) -> BrokerError | None:
+def _error(fate: Fate, message: OutgoingMessage) -> BrokerError | None:
     if fate is Fate.STORED:
         return None
-    why = {
-        Fate.UNROUTABLE: f"queue {letter.queue} is deleted while it is used",
-        Fate.REFUSED: f"queue {letter.queue} takes no more messages: a policy limits its length,"
+    reasons = {
+        Fate.UNROUTABLE: f"queue {message.queue} was deleted while in use",
+        Fate.REFUSED: f"queue {message.queue} accepts no more messages: a policy limits its length,"
         " or it is being deleted",
     }
     default = "the connection to RabbitMQ ended, or blocked, before the message was confirmed"
-    return BrokerUnavailable(why.get(fate, default))
+    return BrokerUnavailable(reasons.get(fate, default))

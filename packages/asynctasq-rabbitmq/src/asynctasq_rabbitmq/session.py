@@ -1,4 +1,4 @@
-"""What a driver has from `connect` to `disconnect`: a thread, and two connections in it."""
+"""The state of a driver between `connect` and `disconnect`: a thread with two connections."""
 
 import asyncio
 import logging
@@ -13,12 +13,12 @@ from asynctasq.errors import BrokerError
 from asynctasq_rabbitmq.connections import Connections
 from asynctasq_rabbitmq.consumer import Consumer
 from asynctasq_rabbitmq.errors import ChannelClosed, LinkLost, translated
-from asynctasq_rabbitmq.leases import Held, Leases
+from asynctasq_rabbitmq.leases import HeldDelivery, Leases
 from asynctasq_rabbitmq.link import Link
 from asynctasq_rabbitmq.names import Names
-from asynctasq_rabbitmq.sender import Letter, Mail
+from asynctasq_rabbitmq.sender import OutgoingMessage, Sender
 from asynctasq_rabbitmq.settings import RabbitMQSettings
-from asynctasq_rabbitmq.settle import Outcomes
+from asynctasq_rabbitmq.settle import Settler
 from asynctasq_rabbitmq.subscriptions import MOST_PREFETCH
 from asynctasq_rabbitmq.thread import LoopThread
 from asynctasq_rabbitmq.topology import Topology
@@ -28,14 +28,14 @@ T = TypeVar("T")
 
 logger = logging.getLogger("asynctasq.rabbitmq")
 
-#: Seconds in which what nobody has taken must be handed back at the end.
+#: Seconds for handing back buffered messages on disconnect.
 CLOSE_LIMIT = 3.0
 
 
 class Session:
-    """Two connections, one to publish and one to consume, and what hangs on them.
+    """A publishing and a consuming connection, with their consumers and leases.
 
-    `run`, `settle`, `extend` and `end` are called from anywhere, all else from within its thread.
+    `run`, `settle`, `extend` and `end` may be called from any thread, all else only from its own.
     """
 
     def __init__(self, settings: RabbitMQSettings, thread: LoopThread) -> None:
@@ -44,15 +44,15 @@ class Session:
         self.vhost = settings.vhost()
         self.names = Names(settings.rabbitmq_exchange_name)
         self.used: set[str] = set()
-        self.looking = asyncio.Lock()  # who looks at dead messages holds them
+        self.inspecting = asyncio.Lock()  # a reader of dead messages holds all of them
         self.moving = asyncio.Lock()  # while messages are handed back, counts are not exact
         self._connections = Connections(settings, self.names)
-        self.mail = Mail(
+        self.sender = Sender(
             self.names, self._connections.publishing, self._sending, self._missing, self.location
         )
         self._thread = thread
         self._leases = Leases(thread.loop, self._leases_ended)
-        self._outcomes = Outcomes(self.mail, self._spawn, self._find)
+        self._settler = Settler(self.sender, self._spawn, self._find)
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._consumers: dict[str, Consumer] = {}
         self._watch = Watch(self._consumers.values, self._consuming_topology, self._missing)
@@ -78,42 +78,42 @@ class Session:
         *,
         undo: Callable[[T], None] | None = None,
     ) -> T:
-        """The result of `work` in the thread, with the errors of the seam; see `LoopThread`."""
+        """Run `work` in the thread, with errors translated; see `LoopThread.run`."""
         return await self._thread.run(lambda: self._translated(work), undo=undo)
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
-        """Apply outcomes of what this session delivered."""
+        """Apply outcomes of deliveries of this session; return those whose lease was lost."""
         if self._closing:
             return [item.delivery for item in settlements]
-        return await self.run(lambda: self._outcomes.settle(settlements))
+        return await self.run(lambda: self._settler.settle(settlements))
 
-    def extend(self, held: Held, seconds: float) -> bool:
-        """Let a lease end so many seconds from now; False if it is lost."""
+    def extend(self, held: HeldDelivery, seconds: float) -> bool:
+        """Extend a lease to `seconds` from now; False if it is lost."""
         return not self._closing and self._leases.extend(held, seconds)
 
     async def end(self) -> None:
-        """Hand back what nobody has taken, let go of the broker and end the thread; never raises.
+        """Hand back buffered messages, close the connections and end the thread; never raises.
 
-        All of it takes seconds, also when the broker is silent.
+        Takes seconds at most, even if the broker does not respond.
         """
         try:
             await self._thread.run(self._close)
-        except Exception:  # whatever it is, there is nothing left to do but to end the thread
+        except Exception:  # of any kind: the thread is ended in any case
             logger.warning("closing the connections to RabbitMQ failed", exc_info=True)
         finally:
             await self._thread.stop()
 
     async def open(self) -> None:
-        """Connect, and begin to watch the consumers."""
+        """Connect, and start to watch the consumers."""
         await self._connections.publishing()
         self._spawn(self._watch.run())
 
     async def consuming(self) -> tuple[Topology, Link]:
-        """The consuming connection, made anew when it was lost."""
+        """Return the consuming connection, reopened if it was lost."""
         return await self._connections.consuming()
 
     async def consumer(self, queue: str) -> Consumer:
-        """The consumer of a queue, made anew when it was lost."""
+        """Return the consumer of a queue, a new one if its channel or queue was lost."""
         async with self._opening[queue]:
             current = self._consumers.get(queue)
             if current is None or not current.usable:
@@ -129,30 +129,30 @@ class Session:
                     await link.channel(),
                     self,
                     self._leases,
-                    most=self.settings.rabbitmq_prefetch_count or MOST_PREFETCH,
-                    accept=self._outcomes.recall,
-                    idle=self._idle,
-                    gone=self._gone,
-                    stands=topology.is_marked,
+                    limit=self.settings.rabbitmq_prefetch_count or MOST_PREFETCH,
+                    recall=self._settler.recall,
+                    on_idle=self._idle,
+                    on_deleted=self._deleted,
+                    is_same=topology.is_marked,
                 )
         return current
 
     def buffered(self, queue: str) -> int:
-        """Messages of `queue` that are here, and nobody has taken."""
+        """Return the number of buffered messages of `queue`, which no dequeue has taken."""
         consumer = self._consumers.get(queue)
         return consumer.buffered if consumer is not None else 0
 
     def holds(self, queue: str) -> bool:
-        """Whether messages of `queue` are held here."""
+        """Whether this session holds messages of `queue`."""
         consumer = self._consumers.get(queue)
         return consumer is not None and consumer.holds_any
 
     def delays(self, queue: str) -> bool:
-        """Whether messages of `queue` that were sent from here are not due yet."""
+        """Whether this session has sent messages to `queue` that are not due yet."""
         return self._due.get(queue, 0.0) > time.monotonic()
 
     async def hand_back(self, queue: str) -> None:
-        """Give the broker what nobody has taken of `queue`."""
+        """Give buffered messages of `queue` back to the broker."""
         if (consumer := self._consumers.get(queue)) is not None:
             await self._hand_back(consumer)
 
@@ -165,7 +165,7 @@ class Session:
                     await self._hand_back(consumer)
                 await self._connections.unmark()
         for consumer in self._consumers.values():
-            consumer.close()
+            consumer.stop_timer()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -184,38 +184,38 @@ class Session:
     def _idle(self, consumer: Consumer) -> None:
         self._spawn(self._hand_back(consumer))
 
-    def _gone(self, consumer: Consumer) -> None:
+    def _deleted(self, consumer: Consumer) -> None:
         self._spawn(consumer.channel.close())
 
     async def _hand_back(self, consumer: Consumer) -> None:
-        """Pause a consumer, and store again what it had."""
-        helds: Sequence[Held] = ()
+        """Pause a consumer, and give its buffered messages back."""
+        deliveries: Sequence[HeldDelivery] = ()
         async with self.moving:
             try:
-                helds = await consumer.pause()
-                await self._outcomes.give_back(helds, counts=False)
+                deliveries = await consumer.pause()
+                await self._settler.give_back(deliveries, counts=False)
             except (BrokerError, ChannelClosed, LinkLost):
-                consumer.restore(held for held in helds if consumer.holds(held))
+                consumer.restore(held for held in deliveries if consumer.holds(held))
 
-    def _find(self, queue: str, message_id: str) -> Held | None:
+    def _find(self, queue: str, message_id: str) -> HeldDelivery | None:
         consumer = self._consumers.get(queue)
         return consumer.find(message_id) if consumer is not None else None
 
-    def _sending(self, letters: Sequence[Letter]) -> None:
-        for letter in letters:
-            self.used.add(letter.queue)
-            if letter.delay:
-                due = time.monotonic() + letter.delay
-                self._due[letter.queue] = max(due, self._due.get(letter.queue, 0.0))
+    def _sending(self, messages: Sequence[OutgoingMessage]) -> None:
+        for message in messages:
+            self.used.add(message.queue)
+            if message.delay:
+                due = time.monotonic() + message.delay
+                self._due[message.queue] = max(due, self._due.get(message.queue, 0.0))
 
     async def _missing(self, queues: set[str]) -> None:
-        for queue in queues:  # the broker may not have told their consumers yet
+        for queue in queues:  # the broker may not have cancelled their consumers yet
             if (consumer := self._consumers.get(queue)) is not None:
                 consumer.queue_is_gone()
                 await consumer.channel.close()
 
-    def _leases_ended(self, helds: Sequence[Held]) -> None:
-        self._spawn(self._outcomes.end_leases(helds))
+    def _leases_ended(self, deliveries: Sequence[HeldDelivery]) -> None:
+        self._spawn(self._settler.end_leases(deliveries))
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -225,4 +225,4 @@ class Session:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("the RabbitMQ driver failed", exc_info=error)
+            logger.error("background work of the RabbitMQ driver failed", exc_info=error)

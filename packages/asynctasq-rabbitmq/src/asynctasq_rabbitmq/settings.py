@@ -8,22 +8,22 @@ from yarl import URL
 from asynctasq.drivers import DriverSettings
 from asynctasq.settings import mask_url
 
-#: Seconds without a sign of life after which a broker, or a worker, counts as gone.
+#: Heartbeat interval of AMQP connections in seconds.
 HEARTBEAT = 10
 
 
 class RabbitMQSettings(DriverSettings):
-    """Where RabbitMQ is, and under which names messages are kept there.
+    """The broker's URL, the names of its queues, and the prefetch limit.
 
     Attributes:
         rabbitmq_url: ``amqp://user:password@host:5672/vhost``, or ``amqps://`` with TLS; the
             virtual host ``/`` is written as no path, or as ``%2F``.
-        rabbitmq_exchange_name: the start of the name of every queue and exchange; keeps
-            applications in one virtual host apart.
-        rabbitmq_prefetch_count: most messages of a queue that are held unasked; None matches
-            it to what is asked for.
-        rabbitmq_management_url: the management API, ``http://user:password@host:15672``;
-            credentials are those of `rabbitmq_url` when it has none.
+        rabbitmq_exchange_name: prefix of the name of every queue and exchange; separates
+            applications in one virtual host.
+        rabbitmq_prefetch_count: maximum number of unacknowledged messages of a queue; None matches
+            it to the demand of the worker.
+        rabbitmq_management_url: URL of the management API, ``http://user:password@host:15672``;
+            without credentials, those of `rabbitmq_url` are used.
     """
 
     url_field: ClassVar[str | None] = "rabbitmq_url"
@@ -56,7 +56,7 @@ class RabbitMQSettings(DriverSettings):
         return value
 
     def url(self) -> URL:
-        """The broker's URL, with a heartbeat and credentials in it."""
+        """Return the broker's URL, completed with heartbeat and credentials."""
         url = URL(self.rabbitmq_url.get_secret_value())
         if url.user is None:
             url = url.with_user("guest").with_password("guest")
@@ -65,11 +65,11 @@ class RabbitMQSettings(DriverSettings):
         return url
 
     def vhost(self) -> str:
-        """The virtual host."""
+        """Return the virtual host."""
         return self.url().path.removeprefix("/").replace("%2F", "/") or "/"
 
     def management_url(self) -> URL | None:
-        """The management API's URL with credentials, if there is one."""
+        """Return the URL of the management API with credentials, None if not set."""
         if self.rabbitmq_management_url is None:
             return None
         url = URL(self.rabbitmq_management_url.get_secret_value())
@@ -79,7 +79,7 @@ class RabbitMQSettings(DriverSettings):
         return url
 
     def location(self) -> str:
-        """The URL without its password."""
+        """Return the URL without its password."""
         return mask_url(self.rabbitmq_url.get_secret_value())
 
 

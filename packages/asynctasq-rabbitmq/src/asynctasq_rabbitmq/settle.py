@@ -1,4 +1,4 @@
-"""Applying outcomes: what goes on is stored again first, and then removed where it was."""
+"""Settles: a message that continues is published again first, and then acknowledged."""
 
 import asyncio
 import time
@@ -8,43 +8,43 @@ from typing import cast
 
 from asynctasq.drivers import Delivery, Outcome, Settlement
 from asynctasq.errors import BrokerError, BrokerUnavailable
-from asynctasq_rabbitmq.consumer import Consumer
 from asynctasq_rabbitmq.errors import ChannelClosed, LinkLost
-from asynctasq_rabbitmq.leases import Held, State
-from asynctasq_rabbitmq.sender import Letter, Mail
+from asynctasq_rabbitmq.leases import HeldDelivery, Holder, State
+from asynctasq_rabbitmq.sender import OutgoingMessage, Sender
 
-#: Outcomes that are remembered for messages the broker will bring again, and for how long.
+#: Maximum number of outcomes remembered for messages that the broker will redeliver, and their
+#: age limit in seconds.
 REMEMBERED = 10_000
 REMEMBERED_FOR = 600.0
-#: Seconds between two tries to give back a message whose lease ended.
+#: Seconds between attempts to give back a message whose lease ended.
 RETRY_EVERY = 1.0
 
 
-class Outcomes:
-    """Settles what the consumers of one driver hold.
+class Settler:
+    """Settles the deliveries of one session.
 
     Args:
-        spawn: runs a coroutine as a task that somebody ends.
-        find: what is held of a queue now, by the message's id.
+        spawn: runs a coroutine as a task owned by the session.
+        find: returns the unacknowledged delivery of a queue's message, by its id.
     """
 
     def __init__(
         self,
-        mail: Mail,
+        sender: Sender,
         spawn: Callable[[Coroutine[object, object, None]], None],
-        find: Callable[[str, str], Held | None],
+        find: Callable[[str, str], HeldDelivery | None],
     ) -> None:
-        self._mail = mail
+        self._sender = sender
         self._spawn = spawn
         self._find = find
-        self._remembered: OrderedDict[tuple[str, str], tuple[float, Held, Settlement]]
+        self._remembered: OrderedDict[tuple[str, str], tuple[float, HeldDelivery, Settlement]]
         self._remembered = OrderedDict()
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[Delivery]:
-        """Apply outcomes, and return the deliveries whose lease was lost."""
+        """Apply outcomes; return the deliveries whose lease was lost."""
         lost: list[Delivery] = []
         good: list[Settlement] = []
-        applied: list[Held] = []
+        applied: list[HeldDelivery] = []
         for item in settlements:
             held = _held(item)
             if held.state is State.HELD:
@@ -61,8 +61,8 @@ class Outcomes:
             held.state = State.SETTLED
         return lost
 
-    def recall(self, held: Held) -> bool:
-        """Apply what was decided about a message before the broker brought it again."""
+    def recall(self, held: HeldDelivery) -> bool:
+        """Apply a remembered outcome to a redelivered message; False if there is none."""
         entry = self._remembered.pop((held.consumer.queue, held.id), None)
         if entry is None:
             return False
@@ -72,33 +72,37 @@ class Outcomes:
         self._spawn(self._settle_again(held, before, item))
         return True
 
-    async def give_back(self, helds: Sequence[Held], *, counts: bool) -> None:
-        """Let others have these messages; whether this delivery counts as an attempt."""
-        letters = [
-            Letter(
+    async def give_back(self, deliveries: Sequence[HeldDelivery], *, counts: bool) -> None:
+        """Publish messages again, with or without counting this attempt, and acknowledge them."""
+        messages = [
+            OutgoingMessage(
                 held.id, held.consumer.queue, held.body, held.attempts + counts,
                 abandoned=counts or held.abandoned,
             )
-            for held in helds
+            for held in deliveries
         ]  # fmt: skip
-        results = await self._mail.send(letters)
-        failed = [held for held, error in zip(helds, results, strict=True) if error is not None]
-        _acknowledge(held for held in helds if held not in failed)
+        results = await self._sender.send(messages)
+        failed = [
+            held for held, error in zip(deliveries, results, strict=True) if error is not None
+        ]
+        _acknowledge(held for held in deliveries if held not in failed)
         if failed:
             raise next(error for error in results if error is not None)
 
-    async def end_leases(self, helds: Sequence[Held]) -> None:
-        """Give back messages whose lease ended, for as long as it takes."""
-        while left := [held for held in helds if held.consumer.holds(held)]:
+    async def end_leases(self, deliveries: Sequence[HeldDelivery]) -> None:
+        """Give back messages whose lease ended; retries until the broker accepts them."""
+        while remaining := [held for held in deliveries if held.consumer.holds(held)]:
             try:
-                await self.give_back(left, counts=True)
+                await self.give_back(remaining, counts=True)
             except BrokerError:
                 await asyncio.sleep(RETRY_EVERY)
 
-    async def _settle_again(self, held: Held, before: Held, item: Settlement) -> None:
-        """Apply the outcome of `before` to the same message, for as long as it takes.
+    async def _settle_again(
+        self, held: HeldDelivery, before: HeldDelivery, item: Settlement
+    ) -> None:
+        """Apply the outcome of `before` to the redelivered message; retries until it is applied.
 
-        This delivery is no attempt: nothing runs, so it is counted as the one before.
+        Nothing runs in this delivery, so it counts as the same attempt as `before`.
         """
         if held.attempts == before.attempts + 1:
             held.attempts, held.abandoned = before.attempts, before.abandoned
@@ -115,19 +119,24 @@ class Outcomes:
         before.copied = held.copied
         self._remember(before, item)
 
-    def _is_applied(self, held: Held, item: Settlement) -> bool:
-        """Whether an outcome is applied already, or will be when the broker brings the message."""
+    def _is_applied(self, held: HeldDelivery, item: Settlement) -> bool:
+        """Whether an outcome is applied already, or is remembered for the redelivered message."""
         if held.state is not State.ORPHANED or time.monotonic() >= held.deadline:
             return held.state is State.APPLIED
-        back = self._find(held.consumer.queue, held.id)
-        if back is not None and _is_same(back, held) and back.state is not State.BUFFERED:
-            return False  # somebody took it, and settles it
+        redelivered = self._find(held.consumer.queue, held.id)
+        if (
+            redelivered is not None
+            and _is_same(redelivered, held)
+            and redelivered.state is not State.BUFFERED
+        ):
+            return False  # another dequeue took it, and its worker settles it
         self._remember(held, item)
-        if back is not None and back.consumer.withdraw(back) and not self.recall(back):
-            back.consumer.restore([back])  # another message of this id
+        withdrawn = redelivered is not None and redelivered.consumer.withdraw(redelivered)
+        if redelivered is not None and withdrawn and not self.recall(redelivered):
+            redelivered.consumer.restore([redelivered])  # another message with this id
         return True
 
-    def _remember(self, held: Held, item: Settlement) -> None:
+    def _remember(self, held: HeldDelivery, item: Settlement) -> None:
         outcome = Settlement(item.delivery, Outcome.DONE) if held.copied else item
         key = (held.consumer.queue, held.id)
         self._remembered[key] = (time.monotonic() + REMEMBERED_FOR, held, outcome)
@@ -148,14 +157,18 @@ class Outcomes:
             held.state = State.ORPHANED
         if unsure or failure:
             unreported(written)
-            raise failure or BrokerUnavailable("the connection to RabbitMQ ended in a settlement")
+            raise failure or BrokerUnavailable(
+                "the connection to RabbitMQ ended during a settlement"
+            )
 
-    async def _store(self, items: Sequence[Settlement]) -> tuple[list[Held], BrokerError | None]:
-        """Store what goes on; the messages that can be removed now, and what went wrong."""
+    async def _store(
+        self, items: Sequence[Settlement]
+    ) -> tuple[list[HeldDelivery], BrokerError | None]:
+        """Publish messages that continue; return those stored and acknowledged, and an error."""
         failure: BrokerError | None = None
-        stored: list[Held] = []
+        stored: list[HeldDelivery] = []
         try:
-            results = await self._mail.send([_letter(item) for item in items])
+            results = await self._sender.send([_outgoing(item) for item in items])
         except BrokerError as error:
             results = [error] * len(items)
         for item, error in zip(items, results, strict=True):
@@ -170,55 +183,55 @@ class Outcomes:
         return stored, failure
 
 
-def unreported(helds: Iterable[Held]) -> None:
-    """Keep for the next `settle` that outcomes were applied: this one fails for others."""
-    for held in helds:
+def unreported(deliveries: Iterable[HeldDelivery]) -> None:
+    """Mark outcomes as applied for the next `settle`: this call fails for other deliveries."""
+    for held in deliveries:
         if held.state is State.SETTLED:
             held.state = State.APPLIED
 
 
-def _is_same(held: Held, before: Held) -> bool:
+def _is_same(held: HeldDelivery, before: HeldDelivery) -> bool:
     """Whether `held` is a later delivery of the message that `before` was."""
     return held.body == before.body and held.attempts >= before.attempts
 
 
-def _held(item: Settlement) -> Held:
-    return cast(Held, item.delivery.receipt)
+def _held(item: Settlement) -> HeldDelivery:
+    return cast(HeldDelivery, item.delivery.receipt)
 
 
-def _letter(item: Settlement) -> Letter:
+def _outgoing(item: Settlement) -> OutgoingMessage:
     held = _held(item)
     queue, attempts = held.consumer.queue, held.attempts
     if item.outcome is Outcome.RELEASE:
-        return Letter(
+        return OutgoingMessage(
             held.id, queue, held.body, attempts, item.delay, abandoned=held.abandoned
         )  # fmt: skip
     if item.outcome is Outcome.RETRY:
-        return Letter(held.id, queue, held.body, attempts + 1, item.delay)
-    return Letter(held.id, queue, held.body, attempts + 1, note=item.note)
+        return OutgoingMessage(held.id, queue, held.body, attempts + 1, item.delay)
+    return OutgoingMessage(held.id, queue, held.body, attempts + 1, note=item.note)
 
 
-def _acknowledge(helds: Iterable[Held]) -> None:
-    for consumer, ours in _by_consumer(helds).items():
+def _acknowledge(deliveries: Iterable[HeldDelivery]) -> None:
+    for consumer, ours in _by_consumer(deliveries).items():
         consumer.acknowledge(ours)
 
 
-async def _wait_for_broker(helds: Sequence[Held]) -> list[Held]:
-    """Wait until acknowledgements have arrived; those for which nobody knows."""
+async def _wait_for_broker(deliveries: Sequence[HeldDelivery]) -> list[HeldDelivery]:
+    """Wait until acknowledgements have arrived; return the deliveries for which it is unknown."""
 
-    async def unsure(consumer: Consumer, ours: list[Held]) -> list[Held]:
+    async def unsure(consumer: Holder, ours: list[HeldDelivery]) -> list[HeldDelivery]:
         try:
             await consumer.barrier()
         except (ChannelClosed, LinkLost):
             return ours
         return []
 
-    waits = (unsure(consumer, ours) for consumer, ours in _by_consumer(helds).items())
-    return [held for one in await asyncio.gather(*waits) for held in one]
+    waits = (unsure(consumer, ours) for consumer, ours in _by_consumer(deliveries).items())
+    return [held for group in await asyncio.gather(*waits) for held in group]
 
 
-def _by_consumer(helds: Iterable[Held]) -> dict[Consumer, list[Held]]:
-    grouped: dict[Consumer, list[Held]] = {}
-    for held in helds:
+def _by_consumer(deliveries: Iterable[HeldDelivery]) -> dict[Holder, list[HeldDelivery]]:
+    grouped: dict[Holder, list[HeldDelivery]] = {}
+    for held in deliveries:
         grouped.setdefault(held.consumer, []).append(held)
     return grouped

@@ -1,7 +1,7 @@
-"""A thread with an event loop of its own, and the way into it.
+"""A thread with its own event loop, and calls into it.
 
-What keeps messages, heartbeats and leases, must go on when a task blocks the worker's event
-loop. So a driver's connections live here, and its calls cross over, each as a whole.
+Heartbeats and leases must go on when a task blocks the worker's event loop. So the connections of a
+driver live in this thread, and each call of the driver crosses into it as a whole.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger("asynctasq.rabbitmq")
 
-#: Seconds in which the thread must have its event loop, and in which it must have ended.
+#: Seconds for the thread to start its event loop, and to end.
 START_LIMIT = 10.0
 STOP_LIMIT = 3.0
 
@@ -28,7 +28,7 @@ class LoopThread:
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop
         self._ready: Future[None] = Future()
-        self._is_given_up = False
+        self._is_abandoned = False
         self._ended: Future[None] = Future()
         self._stop: asyncio.Event | None = None
         self._tasks: set[asyncio.Task[object]] = set()
@@ -36,19 +36,21 @@ class LoopThread:
 
     @classmethod
     async def start(cls) -> Self:
-        """Start a thread; raises `BrokerUnavailable` if it gets no event loop within seconds."""
+        """Start a thread; raise `BrokerUnavailable` if it has no event loop within seconds."""
         thread = cls()
         try:
             thread._thread.start()
             async with asyncio.timeout(START_LIMIT):
                 await asyncio.wrap_future(thread._ready)
         except asyncio.CancelledError:
-            thread._give_up()
+            thread._abandon()
             raise
-        except Exception as error:  # whatever the system, or the loop's own library, lacks
-            thread._give_up()
-            why = str(error) or f"no event loop within {START_LIMIT:.0f} seconds"
-            raise BrokerUnavailable(f"cannot start the RabbitMQ driver's thread: {why}") from error
+        except Exception as error:  # the system and the loop's library raise errors of any kind
+            thread._abandon()
+            reason = str(error) or f"no event loop within {START_LIMIT:.0f} seconds"
+            raise BrokerUnavailable(
+                f"cannot start the RabbitMQ driver's thread: {reason}"
+            ) from error
         return thread
 
     async def run(
@@ -57,10 +59,10 @@ class LoopThread:
         *,
         undo: Callable[[T], None] | None = None,
     ) -> T:
-        """The result of `work`, which runs in the thread.
+        """Run `work` in the thread and return its result.
 
-        Cancelled, the work goes on to its end; but where there is an `undo` it is cancelled as
-        well, and `undo` is called in the thread with a result that it had already.
+        When the caller is cancelled, the work continues to its end; with an `undo` it is cancelled
+        as well, and a result that it already has goes to `undo`, in the thread.
         """
         caller = asyncio.get_running_loop()
         arrived: asyncio.Future[T] = caller.create_future()
@@ -75,7 +77,7 @@ class LoopThread:
             if undo is not None:
                 if arrived.cancelled():
                     self.call(crossing.cancel)
-                elif arrived.exception() is None:  # it had come when we were cancelled
+                elif arrived.exception() is None:  # the result had arrived before the cancellation
                     self.call(undo, arrived.result())
             raise
 
@@ -83,25 +85,27 @@ class LoopThread:
         """Call `function` in the thread soon, unless it has ended."""
         try:
             self.loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:  # the loop is closed: there is nothing left to change
+        except RuntimeError:  # the loop is closed, and its state is gone
             return
 
     async def stop(self) -> None:
-        """End the thread; what still runs there is cancelled."""
+        """End the thread; work that still runs there is cancelled."""
         if self._stop is not None:
             self.call(self._stop.set)
         await asyncio.wait([asyncio.wrap_future(self._ended)], timeout=STOP_LIMIT)
         if self._ended.done():
             self._thread.join()
-        else:  # such as by a look-up of a name, which cannot be cancelled
-            logger.warning("the thread of the RabbitMQ driver ends later: a call holds it up")
+        else:  # for example a DNS lookup, which cannot be cancelled
+            logger.warning(
+                "the thread of the RabbitMQ driver is still blocked by a call and ends later"
+            )
 
     def _run(self) -> None:
         try:
             with asyncio.Runner() as runner:
                 self.loop = runner.get_loop()
                 runner.run(self._main())
-        except Exception as error:  # there is no loop: `start` raises it
+        except Exception as error:  # there is no loop; `start` raises the error
             if self._ready.done() or not self._ready.set_running_or_notify_cancel():
                 raise
             self._ready.set_exception(error)
@@ -113,16 +117,16 @@ class LoopThread:
         if not self._ready.set_running_or_notify_cancel():
             return
         self._ready.set_result(None)
-        if not self._is_given_up:
+        if not self._is_abandoned:
             await self._stop.wait()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _give_up(self) -> None:
-        """End the thread as soon as it has a loop: nobody waits for it any more."""
-        self._is_given_up = True
+    def _abandon(self) -> None:
+        """End the thread as soon as it has a loop: `start` no longer waits for it."""
+        self._is_abandoned = True
         if self._stop is not None:
             self.call(self._stop.set)
 
@@ -139,7 +143,7 @@ class LoopThread:
 
 
 class _Crossing(Generic[T]):
-    """One call: its task in the thread, and the future that its caller waits for."""
+    """One call: its task in the thread, and the future awaited by its caller."""
 
     def __init__(
         self,
@@ -160,7 +164,7 @@ class _Crossing(Generic[T]):
             self.task.cancel()
 
     def ended(self, task: asyncio.Task[T]) -> None:
-        """Send what the work came to."""
+        """Send the result of the work to the caller."""
         if task.cancelled():
             self.fail(BrokerUnavailable("the driver was disconnected"))
         elif (error := task.exception()) is not None:
@@ -169,13 +173,13 @@ class _Crossing(Generic[T]):
             self._send(self._set_result, task.result())
 
     def fail(self, error: BaseException) -> None:
-        """Send an error."""
+        """Send an error to the caller."""
         self._send(self._set_error, error)
 
     def _send(self, function: Callable[..., object], value: object) -> None:
         try:
             self._caller.call_soon_threadsafe(function, value)
-        except RuntimeError:  # the caller's loop has ended without waiting
+        except RuntimeError:  # the caller's loop is closed
             return
 
     def _set_result(self, result: T) -> None:

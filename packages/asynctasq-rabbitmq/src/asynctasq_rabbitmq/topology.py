@@ -1,6 +1,6 @@
-"""Queues and exchanges, declared on first use and as often as a connection is new.
+"""Declares queues and exchanges, on their first use on each connection.
 
-Declaring what exists changes nothing, and nothing is ever deleted to make a declaration fit.
+Declaring an existing queue changes nothing, and nothing is ever deleted to make a declaration fit.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from asynctasq_rabbitmq.ladder import LEVELS, pattern
 from asynctasq_rabbitmq.link import Link
 from asynctasq_rabbitmq.names import Names
 
-#: How often the broker may deliver: limits of attempts are the engine's. Explicit, since the
-#: default differs between releases, and a queue's arguments must not.
+#: The broker's delivery limit, practically none: the engine limits attempts. Explicit, since the
+#: default differs between releases, and the arguments of a queue must not.
 DELIVERY_LIMIT = 1_000_000_000
 
-#: Numbers for connections that consume, and how often one is drawn: others may have it.
+#: Numbers for consuming connections, and how often one is drawn until a free one is found.
 SLOTS = 4096
 DRAWS = 20
 RESOURCE_LOCKED = 405
 
 _DURABLE: dict[str, FieldValue] = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT}
-#: A message leaves a queue for another only once it is stored there.
+#: A message leaves its queue for another only after it is stored there.
 _FORWARDING: dict[str, FieldValue] = {
     **_DURABLE,
     "x-dead-letter-strategy": "at-least-once",
@@ -36,7 +36,7 @@ _FORWARDING: dict[str, FieldValue] = {
 
 
 class Topology:
-    """What is declared, as far as one connection knows."""
+    """The queues and exchanges declared over one connection."""
 
     def __init__(self, link: Link, names: Names) -> None:
         self._link = link
@@ -50,9 +50,9 @@ class Topology:
         self._marks: set[str] = set()
 
     async def ensure(self, queues: Iterable[str]) -> None:
-        """Declare those of `queues` that are not known to be there.
+        """Declare those of `queues` that are not declared yet.
 
-        Raises `BrokerRejected` that names the queue if one exists with other arguments.
+        Raises `BrokerRejected` with the queue's name if it exists with other arguments.
         """
         if set(queues) - self._known:
             async with self._declaring:
@@ -61,9 +61,9 @@ class Topology:
                 self._known |= missing
 
     async def ensure_dead(self, queues: Iterable[str]) -> None:
-        """The same for the queues of their dead messages.
+        """Declare the dead-letter queues of `queues`.
 
-        They come with the first dead message: a quorum queue costs the broker a Raft cluster.
+        Only with the first dead message: a quorum queue costs the broker a Raft cluster.
         """
         if set(queues) - self._dead:
             async with self._declaring:
@@ -76,7 +76,7 @@ class Topology:
                 self._dead |= missing
 
     async def ensure_ladder(self) -> None:
-        """The same for the ladder of delays."""
+        """Declare the delay ladder, unless it exists."""
         if not self._has_ladder:
             async with self._declaring:
                 top = self._names.level(LEVELS - 1)
@@ -85,20 +85,20 @@ class Topology:
                 self._has_ladder = True
 
     def forget(self, queues: Iterable[str]) -> None:
-        """Declare these again before their next use."""
+        """Declare `queues` again before their next use."""
         self._known.difference_update(queues)
         self._dead.difference_update(queues)
 
     async def rebuild_ladder(self) -> None:
-        """Declare all levels, whatever is there."""
+        """Declare all levels of the ladder, even if they exist."""
         async with self._declaring:
             await self._call(self._ladder())
 
     async def mark(self, queue: str) -> None:
-        """Mark the queue that has this name now: another one of the name has no such mark.
+        """Mark the queue that has this name now; a later queue of the same name has no mark.
 
-        The mark is an exchange that is bound to the queue and nothing else, so the broker deletes
-        it with the queue. Its name has a number that only this connection uses.
+        The mark is an exchange bound only to this queue, so the broker deletes it with the queue.
+        Its name contains a number that only this connection uses.
         """
         async with self._declaring:
             name = self._names.mark(queue, await self._own_slot())
@@ -122,7 +122,7 @@ class Topology:
             return await self._exists(self._names.mark(queue, await self._own_slot()))
 
     async def counts(self, names: Iterable[str]) -> list[int | None]:
-        """Ready messages in each of the broker's queues; None where there is no such queue."""
+        """Return the ready messages of each of the broker's queues; None if it does not exist."""
         return [await self._count(name) for name in names]
 
     async def _count(self, name: str) -> int | None:
@@ -138,7 +138,7 @@ class Topology:
             return reply.message_count
 
     async def _own_slot(self) -> int:
-        """This connection's number, shown by an exclusive queue, which goes with the connection."""
+        """Return this connection's number, reserved by an exclusive queue until it ends."""
         draws = 0
         while self._slot is None and draws < DRAWS:
             draws += 1
@@ -150,7 +150,7 @@ class Topology:
             except ChannelClosed as error:
                 if error.code != RESOURCE_LOCKED:
                     raise translated(error, self._link.location) from error
-        if self._slot is None:  # thousands consume here: nobody else draws this one
+        if self._slot is None:  # thousands of connections: draw from a range without collisions
             self._slot = random.randrange(SLOTS, 2**62)
         return self._slot
 
@@ -192,7 +192,7 @@ class Topology:
         yield commands.Queue.Bind(queue=ready, exchange=names.due, routing_key=key)
 
     def _ladder(self) -> Iterator[Frame]:
-        """The levels from below: the last exchange declared tells that all are there."""
+        """Yield the levels from the bottom: if the top exchange exists, all levels do."""
         below = self._names.due
         yield commands.Exchange.Declare(exchange=below, exchange_type="topic", durable=True)
         for number in range(LEVELS):

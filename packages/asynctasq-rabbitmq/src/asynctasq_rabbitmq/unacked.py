@@ -1,48 +1,48 @@
-"""What a channel has not acknowledged yet, and acknowledging in as few frames as possible."""
+"""The unacknowledged messages of a channel, acknowledged in as few frames as possible."""
 
 from collections.abc import Iterable, Iterator
 
 from asynctasq_rabbitmq.content import encode_ack
-from asynctasq_rabbitmq.leases import Held
+from asynctasq_rabbitmq.leases import HeldDelivery
 
 
 class Unacked:
-    """The messages of one channel, by delivery tag and in its order."""
+    """The unacknowledged messages of one channel, in the order of their delivery tags."""
 
     def __init__(self, channel: int) -> None:
         self._channel = channel
-        self._helds: dict[int, Held] = {}
+        self._by_tag: dict[int, HeldDelivery] = {}
 
     def __len__(self) -> int:
-        return len(self._helds)
+        return len(self._by_tag)
 
-    def __iter__(self) -> Iterator[Held]:
-        return iter(self._helds.values())
+    def __iter__(self) -> Iterator[HeldDelivery]:
+        return iter(self._by_tag.values())
 
-    def __contains__(self, held: Held) -> bool:
-        return self._helds.get(held.tag) is held
+    def __contains__(self, held: HeldDelivery) -> bool:
+        return self._by_tag.get(held.tag) is held
 
-    def add(self, held: Held) -> None:
-        """Take note of a delivery."""
-        self._helds[held.tag] = held
+    def add(self, held: HeldDelivery) -> None:
+        """Add a delivery."""
+        self._by_tag[held.tag] = held
 
     def clear(self) -> None:
-        """Forget all: the channel has ended."""
-        self._helds.clear()
+        """Remove all deliveries: the channel has ended."""
+        self._by_tag.clear()
 
-    def remove(self, helds: Iterable[Held]) -> bytes:
-        """Forget `helds`, and return the frames that acknowledge them.
+    def remove(self, deliveries: Iterable[HeldDelivery]) -> bytes:
+        """Remove `deliveries`, and return the frames that acknowledge them.
 
-        One frame acknowledges all up to the first that stays, and one each of the others.
+        One frame acknowledges all before the first remaining one, and one frame each the others.
         """
         tags: list[int] = []
-        for held in helds:
-            if self._helds.pop(held.tag, None) is not None:
+        for held in deliveries:
+            if self._by_tag.pop(held.tag, None) is not None:
                 held.subscription.busy -= 1
                 tags.append(held.tag)
         tags.sort()
-        stays = next(iter(self._helds), None)
-        together = [tag for tag in tags if stays is None or tag < stays]
+        first_remaining = next(iter(self._by_tag), None)
+        together = [tag for tag in tags if first_remaining is None or tag < first_remaining]
         frames = [encode_ack(self._channel, tag, multiple=False) for tag in tags[len(together) :]]
         if together:
             frames.insert(0, encode_ack(self._channel, together[-1], multiple=True))

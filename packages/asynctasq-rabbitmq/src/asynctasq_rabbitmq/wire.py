@@ -1,4 +1,4 @@
-"""What lies between a connection's socket and its link: frames, each handed to whom it is for."""
+"""Splits the bytes of a connection into frames, and passes each to its channel or to aiormq."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("asynctasq.rabbitmq")
 
-#: Seconds after which aiormq hears that frames have come, which it takes for heartbeats.
+#: Seconds between heartbeats passed to aiormq, in place of the frames that it does not see.
 ALIVE_EVERY = 1.0
 
 _FRAME = Struct(">BHI")
@@ -29,7 +29,7 @@ _HEARTBEAT = marshal(Heartbeat(), 0)
 
 
 class Splitter(asyncio.StreamReaderProtocol):
-    """Hands each frame to whom it is for."""
+    """Passes each frame to its channel, and those of channel 0 to the link or aiormq."""
 
     def __init__(self, reader: asyncio.StreamReader, link: Link) -> None:
         super().__init__(reader)
@@ -38,26 +38,26 @@ class Splitter(asyncio.StreamReaderProtocol):
         self._link = link
         self._is_lost = False
         self._is_finished = False
-        self._rest = b""
+        self._incomplete = b""
         self._alive = 0.0
 
     def data_received(self, data: bytes) -> None:
-        """Split what came into frames; what is none ends the connection."""
+        """Split data into frames; malformed data drops the connection."""
         if not self.opened:
-            self._link.shake_hands(data)
+            self._link.handshake_received(data)
             super().data_received(data)
             return
         try:
             self._split(data)
-        except Exception:  # of whatever kind: what follows cannot be told apart any more
-            logger.warning("RabbitMQ sent a frame that cannot be read", exc_info=True)
-            self._link.abort("the broker sent a frame that cannot be read")
+        except Exception:  # of any kind: later frames cannot be separated any more
+            logger.warning("RabbitMQ sent a malformed frame", exc_info=True)
+            self._link.abort("the broker sent a malformed frame")
         else:
             self._report_alive()
 
     def _split(self, data: bytes) -> None:
-        if self._rest:
-            data = self._rest + data
+        if self._incomplete:
+            data = self._incomplete + data
         position, size = 0, len(data)
         while size - position >= OVERHEAD:
             kind, number, length = _FRAME.unpack_from(data, position)
@@ -73,29 +73,29 @@ class Splitter(asyncio.StreamReaderProtocol):
             else:
                 self._connection_frame(kind, data[position:end])
             position = end
-        self._rest = data[position:]
+        self._incomplete = data[position:]
 
     def eof_received(self) -> bool | None:
         """Let the transport close itself."""
         if not self.opened:
             return super().eof_received()
-        self._link.end("the broker hung up")
+        self._link.end("the broker closed the connection")
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the link; and the streams at once only if aiormq awaits the end.
+        """End the link, and the streams at once only if aiormq awaits the end.
 
-        Else it logs a traceback when it reads one: the link lets it `finish` first.
+        Otherwise aiormq would log a traceback: the link closes it first, then calls `finish`.
         """
         self._is_lost = True
         expected = not self.opened or self._link.closes
         if self.opened:
-            self._link.end(str(exc or "the broker hung up"))
+            self._link.end(str(exc or "the broker closed the connection"))
         if expected:
             self.finish()
 
     def finish(self) -> None:
-        """Tell the streams that the connection was lost, once."""
+        """Report the lost connection to the streams, once."""
         if self._is_lost and not self._is_finished:
             self._is_finished = True
             super().connection_lost(None)
@@ -112,7 +112,7 @@ class Splitter(asyncio.StreamReaderProtocol):
 
 
 class Factory(TransportFactory):
-    """Makes aiormq's streams, with a splitter under them."""
+    """Creates aiormq's streams on top of a splitter."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
