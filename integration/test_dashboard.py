@@ -373,5 +373,5 @@ def test_a_wrong_token_is_refused(
     page.open()
     page.find("#token").send_keys("not the token at all")
     page.click(lambda: page.button("Sign in"))
-    page.sees("this is not the token")
+    page.sees("wrong token")
     assert page.browser.current_url.endswith("/login")

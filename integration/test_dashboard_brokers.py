@@ -101,7 +101,7 @@ async def paused(page: Any, driver: BaseDriver, facts: Mapping[str, Any]) -> Non
 
 async def cancelled(page: Any, facts: Mapping[str, Any]) -> None:
     answer = await page.post("/actions/cancel", json={"queue": QUEUE, "ids": ["ready"]})
-    if facts["whole"]:
+    if facts["scans_everything"]:
         assert answer.status_code == 409
         assert "cannot cancel single messages" in answer.json()["error"]
     else:

@@ -182,7 +182,7 @@ def _look_at_tasks(night: Night) -> None:
     shown = night.json("tasks", "show", "running-3")
     assert (shown["state"], shown["attempts"]) == ("running", 1)
     assert shown["kwargs"] == {"to": "a@example.com"}
-    assert "no message has the id nobody" in night("tasks", "show", "nobody", code=1)
+    assert "no message with the id nobody" in night("tasks", "show", "nobody", code=1)
 
 
 def _look_at_the_dead(night: Night) -> None:
@@ -201,7 +201,7 @@ def _look_at_the_dead(night: Night) -> None:
 
 def _look_at_workers(night: Night) -> None:
     if not isinstance(night.driver, Workers):
-        assert "cannot tell which workers" in night("workers", code=2)
+        assert "cannot list workers" in night("workers", code=2)
         return
     info = WorkerInfo("w-1", "host", 7, (QUEUE,), 10, 2, 99, 60.0)
     night.loop.run(night.driver.heartbeat(info, ttl=300))

@@ -26,7 +26,7 @@ def test_a_worker_says_so_and_a_fleet_tries_again(
     assert lines[1].startswith("error: cannot reach ")
     assert f":{server.port}" in lines[1]
     fleet = application.start_worker("--processes", "2", "--lease", "2")
-    until(lambda: "another starts in" in application.output(), "one has failed")
+    until(lambda: "restarting in" in application.output(), "one has failed")
     server.start()
     there = time.monotonic()
     application.dispatch(("sleep", {"number": 0, "seconds": 0.0}))

@@ -1,4 +1,4 @@
-"""A directory with an application, and the command run in it as people do."""
+"""A directory with an application, and a shell that runs the command in it."""
 
 import json
 import os
@@ -53,7 +53,7 @@ async def main():
 run(main())
 """
 
-# Starting an interpreter costs most of a short command's time: this one forks for each.
+# Interpreter startup dominates short commands: this script forks for each command.
 BATCH = """
 import json, os, sys
 from asynctasq_cli.main import run
@@ -70,7 +70,7 @@ for number, words in enumerate(json.loads(sys.argv[1])):
 
 
 class Answer(NamedTuple):
-    """What a command said."""
+    """The result of a command."""
 
     returncode: int
     stdout: str
@@ -97,11 +97,11 @@ class Shell:
         )  # fmt: skip
 
     def json(self, *words: str) -> Any:
-        """What a command prints with ``--json``."""
+        """The output of a command with ``--json``."""
         return json.loads(self.run(*words, "--json").stdout)
 
     def batch(self, *commands: Sequence[str]) -> list[Answer]:
-        """Run commands one after the other, each in a process of its own."""
+        """Run commands sequentially, each in a forked process."""
         output = subprocess.check_output(
             [sys.executable, "-c", BATCH, json.dumps(commands)],
             cwd=self.folder, env=self.environment, text=True,
@@ -113,7 +113,7 @@ class Shell:
         ]
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
-        """Start ``asynctasq WORDS``; what it logs is in `stderr`."""
+        """Start ``asynctasq WORDS``; `stderr` has its log."""
         with (self.folder / "stderr").open("a") as stderr:
             process = subprocess.Popen(
                 [sys.executable, "-m", "asynctasq", *words],
@@ -131,23 +131,23 @@ class Shell:
         ).split()
 
     def log(self) -> list[str]:
-        """What tasks have written, sorted."""
+        """The lines that tasks have written, sorted."""
         path = self.folder / "log.txt"
         return sorted(path.read_text().split()) if path.exists() else []
 
     def stderr(self) -> str:
-        """What started processes have logged."""
+        """The log of all started processes."""
         return self._read("stderr")
 
     def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for a condition, and fail when it does not come."""
+        """Wait for a condition; fails after 30 seconds."""
         deadline = time.monotonic() + 30
         while not condition():
             assert time.monotonic() < deadline, self.stderr()
             time.sleep(0.02)
 
     def close(self) -> None:
-        """Kill what still runs."""
+        """Kill running processes."""
         for process in self._started:
             process.kill()
             process.wait()
@@ -158,14 +158,14 @@ class Shell:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
-    one = Shell(tmp_path)
-    yield one
-    one.close()
+    shell = Shell(tmp_path)
+    yield shell
+    shell.close()
 
 
 @pytest.fixture(scope="module")
 def shared_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """For commands that leave nothing behind."""
-    one = Shell(tmp_path_factory.mktemp("shared"))
-    yield one
-    one.close()
+    """A shell for commands without side effects."""
+    shell = Shell(tmp_path_factory.mktemp("shared"))
+    yield shell
+    shell.close()

@@ -1,8 +1,8 @@
-"""Bad input gets one line that says what to do, and no secret."""
+"""Bad input results in an error of one line, without secrets."""
 
 import pytest
 
-#: One process of several runs the batch of commands, for all tests.
+#: One xdist worker runs the batch of commands for all tests.
 pytestmark = pytest.mark.xdist_group("bad input")
 
 CASES: list[tuple[list[str], int, str]] = [
@@ -50,7 +50,7 @@ def test_debug_shows_the_traceback(shell) -> None:
     assert answer.returncode == 1
 
 
-def test_doctor_shows_what_is_in_force_but_no_secret(shell) -> None:
+def test_doctor_shows_the_settings_in_force_without_secrets(shell) -> None:
     answer = shell.json("doctor", "--signing-keys", "canary", "--default-queue", "q")
     assert (answer["reachable"], answer["config"]["default_queue"]) == (True, "q")
     assert "canary" not in str(answer)

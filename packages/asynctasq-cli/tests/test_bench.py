@@ -1,7 +1,7 @@
 """``asynctasq bench``."""
 
 
-def test_figures_of_all_that_is_promised_and_nothing_left(shell) -> None:
+def test_all_figures_are_measured_and_the_queue_is_empty_after(shell) -> None:
     figures = shell.json("bench", "--tasks", "500", "--concurrency", "20")
     assert (figures["driver"], figures["tasks"], figures["concurrency"]) == ("sqlite", 500, 20)
     assert len(figures) == 9
@@ -17,7 +17,7 @@ def test_a_table_for_people(shell) -> None:
     assert "from dispatch to start, median ms" in answer.stdout
 
 
-def test_a_queue_that_holds_something_is_left_alone(shell) -> None:
+def test_a_queue_that_is_not_empty_is_refused(shell) -> None:
     shell.produce(["hello", "world"])
     answer = shell.run("bench", "--queue", "default")
     assert answer.returncode == 1

@@ -1,4 +1,4 @@
-"""The commands that look at single messages, choose among the dead, and store new ones."""
+"""The commands on single messages: list, show, cancel, purge, requeue and enqueue."""
 
 import asyncio
 import json
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.xdist_group("commands")
 REFUSALS: list[tuple[list[str], int, str]] = [
     (["tasks", "list", "--state", "lost"], 2, "'lost' is not one of 'ready', 'delayed'"),
     (["tasks", "list", "--limit", "0"], 2, "'--limit'"),
-    (["tasks", "show", "nobody"], 1, "no message has the id nobody"),
+    (["tasks", "show", "nobody"], 1, "no message with the id nobody"),
     (["dead", "requeue", "x", "--name", "y"], 2, "name the ids, or give filters or --all"),
     (["dead", "requeue", "x", "--all"], 2, "name the ids, or give filters or --all"),
     (["dead", "purge"], 2, "give a filter such as --name"),
-    (["dead", "list", "--older-than", "soon"], 2, "'soon' is no duration"),
+    (["dead", "list", "--older-than", "soon"], 2, "'soon' is not a duration"),
     (["cancel"], 2, "Missing argument 'IDS...'"),
-    (["cancel", "nobody"], 1, "nobody is not there"),
-    (["cancel", "no\x1b[31mbody"], 1, r"no\x1b[31mbody is not there"),
+    (["cancel", "nobody"], 1, "nobody was not found"),
+    (["cancel", "no\x1b[31mbody"], 1, r"no\x1b[31mbody was not found"),
     (["pause"], 2, "Missing argument 'QUEUES...'"),
     (["purge", "q"], 2, "Missing option '--state'"),
     (["purge", "q", "--state", "running"], 2, "'running' is not one of"),
@@ -42,10 +42,10 @@ REFUSALS: list[tuple[list[str], int, str]] = [
     (["enqueue", "tasks:hello", "--args", "[" * 100_000], 2, "--args must be a list in JSON"),
     (["enqueue", "tasks:hello"], 1, "missing a required argument: 'word'"),
     (["enqueue", "tasks:hello", "--args", "[[]]"], 1, "argument 'word'"),
-    (["enqueue", "named", "--delay", "3w"], 2, "'3w' is no duration"),
+    (["enqueue", "named", "--delay", "3w"], 2, "'3w' is not a duration"),
     (["enqueue", "named", "--queue", ""], 2, "name must be a string that is not empty"),
     (["health", "--timeout", "0"], 2, "'--timeout'"),
-    (["health", "--worker-id", "w"], 1, "no live worker with the id w is known"),
+    (["health", "--worker-id", "w"], 1, "no live worker with the id w"),
     (["health", "--sqlite-path", "nowhere/x.db"], 1, "nowhere is no directory"),
     (["queues", "--watch", "0"], 2, "'--watch'"),
     (["queues", "--watch", "--sqlite-path", "nowhere/x.db"], 1, "nowhere is no directory"),
@@ -59,7 +59,7 @@ def answers(shared_shell):
 
 
 @pytest.mark.parametrize("number", range(len(REFUSALS)))
-def test_what_cannot_work_is_refused_in_one_line(answers, number: int) -> None:
+def test_invalid_options_are_refused_in_one_line(answers, number: int) -> None:
     _, code, message = REFUSALS[number]
     answer = answers[number]
     (line,) = answer.stderr.splitlines()
@@ -69,7 +69,7 @@ def test_what_cannot_work_is_refused_in_one_line(answers, number: int) -> None:
 
 
 def bury(shell, messages: dict[str, tuple[str, str]], body: bytes = b"body") -> None:
-    """Put messages among the dead: id to queue and error, the first died first."""
+    """Store dead messages: id to queue and error, oldest first."""
 
     async def main() -> None:
         path = str(shell.folder / "asynctasq.db")
@@ -124,10 +124,10 @@ def test_messages_are_listed_by_name_state_and_page(shell) -> None:
     assert [row["task"] for row in json.loads(last.stdout)] == ["tasks:hello"] * 2
     assert [row["task"] for row in json.loads(named.stdout)] == ["named"]
     assert json.loads(other.stdout) == []
-    assert none.stdout == "there is no such message\n"
+    assert none.stdout == "no such message\n"
 
 
-def test_what_cannot_be_read_is_shown_as_bytes(shell) -> None:
+def test_an_unreadable_body_is_shown_as_bytes(shell) -> None:
     bury(shell, {"one": ("q", "<i>why</i>\x1b[31m")})
     listed, shown, text = shell.batch(
         ["tasks", "list", "--json"], ["tasks", "show", "one", "--json"], ["tasks", "show", "one"]
@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_shown_as_bytes(shell) -> None:
     assert "\x1b" not in text.stdout
 
 
-def test_arguments_that_json_has_not_are_shown_all_the_same(shell) -> None:
+def test_arguments_that_json_does_not_support_are_shown(shell) -> None:
     envelope = Envelope("odd", ({b"k": [{(1, 2): b"v"}]},), {})
     body = EnvelopeCodec(MsgpackSerializer()).encode(envelope)
     bury(shell, {"one": ("q", "why")}, body)
@@ -149,7 +149,7 @@ def test_arguments_that_json_has_not_are_shown_all_the_same(shell) -> None:
         assert json.loads(answer.stdout)["args"] == [{"b'k'": [{"(1, 2)": "b'v'"}]}]
 
 
-def test_a_broker_that_is_away_is_one_line(shell) -> None:
+def test_an_unavailable_broker_is_one_line(shell) -> None:
     pytest.importorskip("asynctasq_rabbitmq")
     options = ["--driver", "rabbitmq", "--rabbitmq-url", "amqp://127.0.0.1:1"]
     for answer in shell.batch(["health", *options], ["queues", "--watch", *options]):
@@ -158,7 +158,7 @@ def test_a_broker_that_is_away_is_one_line(shell) -> None:
         assert line.startswith("error: cannot reach RabbitMQ")
 
 
-def test_the_dead_are_chosen_by_queue_and_error(shell) -> None:
+def test_dead_messages_are_chosen_by_queue_and_error(shell) -> None:
     notes = {
         "a": ("q", "ValueError: x"),
         "b": ("q", "OSError: gone\nValueError: x"),
@@ -185,7 +185,7 @@ def test_the_dead_are_chosen_by_queue_and_error(shell) -> None:
     assert [row["id"] for row in left] == ["d", "c"]
 
 
-def test_all_of_thousands_are_chosen_and_no_others(shell) -> None:
+def test_all_matching_messages_of_thousands_are_chosen(shell) -> None:
     notes = {f"id-{n}": ("q", "even" if n % 2 == 0 else "odd") for n in range(3001)}
     bury(shell, notes)
     assert shell.run("dead", "requeue", "--error", "even").stdout == "1501 requeued\n"
@@ -193,7 +193,7 @@ def test_all_of_thousands_are_chosen_and_no_others(shell) -> None:
     assert (stats["ready"], stats["dead"]) == (1501, 1500)
 
 
-def test_dead_ones_are_not_cancelled_and_the_others_are(shell) -> None:
+def test_dead_messages_are_not_cancelled_and_waiting_ones_are(shell) -> None:
     bury(shell, {"dead": ("q", "why")})
     (waiting,) = shell.produce(["hello", "x"])
     answer = shell.run("cancel", "dead", waiting, waiting)
@@ -212,7 +212,7 @@ def test_a_queue_is_purged_by_state(shell) -> None:
     assert [row["id"] for row in json.loads(left.stdout)] == ["dead"]
 
 
-def test_a_live_worker_is_seen(shell) -> None:
+def test_a_live_worker_is_listed(shell) -> None:
     shell.produce(["wait"])
     worker = shell.start("worker", "--worker-id", "w-1", "--queues", "default,other")
     shell.until(lambda: shell.log() == ["start-0"])
@@ -227,18 +227,18 @@ def test_a_live_worker_is_seen(shell) -> None:
     assert (row["id"], row["pid"], row["queues"]) == ("w-1", worker.pid, ["default", "other"])
     assert row["heartbeat"] >= 0
     assert "default, other" in plain.stdout
-    assert [one.returncode for one in health] == [0, 1, 1]
+    assert [answer.returncode for answer in health] == [0, 1, 1]
     assert json.loads(health[2].stdout) == {
         "healthy": False,
-        "problem": "no live worker on the queue third is known",
+        "problem": "no live worker on the queue third",
     }
     (shell.folder / "go").touch()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
-    assert shell.run("workers").stdout == "no worker is known\n"
+    assert shell.run("workers").stdout == "no live workers\n"
 
 
-def test_watching_shows_the_change_until_it_is_interrupted(shell) -> None:
+def test_watching_shows_the_change_until_interrupted(shell) -> None:
     command = [sys.executable, "-m", "asynctasq", "queues", "--watch", "0.1", "--json"]
     with subprocess.Popen(
         command, cwd=shell.folder, env=shell.environment, stdout=subprocess.PIPE, text=True
@@ -247,7 +247,7 @@ def test_watching_shows_the_change_until_it_is_interrupted(shell) -> None:
         lines = (json.loads(line) for line in process.stdout)
         assert next(lines)["queues"] == []
         shell.produce(["hello", "x"], ["hello", "y"])
-        (row,) = next(one["queues"] for one in lines if one["queues"])
+        (row,) = next(poll["queues"] for poll in lines if poll["queues"])
         assert (row["ready"], row["change"]) == (2, 2)
         (row,) = next(lines)["queues"]
         assert row["change"] == 0
@@ -257,13 +257,13 @@ def test_watching_shows_the_change_until_it_is_interrupted(shell) -> None:
 
 
 def read_terminal(terminal: int, seen: list[str]) -> None:
-    """Read until nobody has the other end open."""
+    """Read until the other end is closed."""
     with suppress(OSError):
         while data := os.read(terminal, 4096):
             seen.append(data.decode(errors="replace"))
 
 
-def test_watching_on_a_terminal_draws_over_itself(shell) -> None:
+def test_watching_on_a_terminal_redraws_in_place(shell) -> None:
     shell.produce(["hello", "x"])
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -273,7 +273,7 @@ def test_watching_on_a_terminal_draws_over_itself(shell) -> None:
     os.close(theirs)
     seen: list[str] = []
     reading = threading.Thread(target=read_terminal, args=(ours, seen))
-    reading.start()  # a terminal that nobody reads makes whoever writes wait
+    reading.start()  # the command blocks on a terminal that is not read
     try:
         shell.until(lambda: "".join(seen).count("default") > 2)
         process.send_signal(signal.SIGINT)
@@ -281,12 +281,12 @@ def test_watching_on_a_terminal_draws_over_itself(shell) -> None:
     finally:
         process.kill()
         reading.join()
-    assert "\x1b[1A" in "".join(seen)  # up again, to draw anew
+    assert "\x1b[1A" in "".join(seen)  # moves up, to redraw
     os.close(ours)
 
 
 @pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
-def test_completion_prints_a_script_that_asks_us(shell, kind: str) -> None:
+def test_completion_prints_a_script_for_the_shell(shell, kind: str) -> None:
     script = shell.run("completion", kind).stdout
     assert f"_ASYNCTASQ_COMPLETE={kind}_complete" in script
 

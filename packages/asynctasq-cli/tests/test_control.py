@@ -1,4 +1,4 @@
-"""``pause``, ``resume`` and ``cancel`` on a driver that can, and on one that cannot."""
+"""``pause``, ``resume`` and ``cancel`` on drivers with and without the `Control` capability."""
 
 import json
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from asynctasq.drivers import (
     StoredMessage,
 )
 from asynctasq.drivers.memory import MemoryDriver, MemorySettings
-from asynctasq_cli.cancel import LOOKS
+from asynctasq_cli.cancel import ROUNDS
 from asynctasq_cli.main import run
 
 
 class Steered(MemoryDriver):
-    """A memory driver that can be controlled; drivers of one test share what they know."""
+    """A memory driver with the `Control` capability; instances of one name share their state."""
 
     def __init__(self, name: str) -> None:
         super().__init__(MemorySettings(memory_url=f"memory://{name}"))
@@ -51,7 +51,7 @@ class Steered(MemoryDriver):
         return [delivery.id for delivery in held]
 
     def hold(self, *ids: str) -> None:
-        """Store messages and take them."""
+        """Store messages and dequeue them."""
 
         async def main() -> None:
             await self.enqueue([Message(one, "q", b"body") for one in ids])
@@ -62,13 +62,13 @@ class Steered(MemoryDriver):
 
 
 class Moving(Steered):
-    """One whose messages begin to run just when they are about to be removed."""
+    """A driver whose messages start to run just before they are removed."""
 
-    looks = 0
+    finds = 0
 
     async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
-        self.looks += 1
-        state = State.READY if self.looks % 2 else State.RUNNING
+        self.finds += 1
+        state = State.READY if self.finds % 2 else State.RUNNING
         return [StoredMessage(one, queue, b"body", state, 1, 0.0) for one in ids]
 
     async def delete(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
@@ -76,7 +76,7 @@ class Moving(Steered):
 
 
 class Blind(BaseDriver):
-    """One that can do nothing but deliver."""
+    """A driver without optional capabilities."""
 
     settings_type = MemorySettings
 
@@ -95,7 +95,7 @@ class Blind(BaseDriver):
 
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch):
-    """A function that makes the commands use a driver."""
+    """A function that makes commands use a driver."""
 
     def put(driver: BaseDriver) -> Any:
         monkeypatch.setenv("ASYNCTASQ_DRIVER", "memory")
@@ -107,7 +107,7 @@ def use(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]):
-    """Runs a command here; returns its exit code, what it printed and its error."""
+    """Runs a command in this process; returns exit code, standard output and error."""
 
     def call(*words: str) -> tuple[int, str, str]:
         code = run(words)
@@ -134,7 +134,7 @@ def test_queues_are_paused_and_resumed(use, command) -> None:
     assert driver.halted == {"empty"}
 
 
-def test_running_ones_are_revoked(use, command) -> None:
+def test_running_messages_are_revoked(use, command) -> None:
     driver = use(Steered("revoke"))
     driver.hold("one", "two")
     code, said, _ = command("cancel", "one", "--queue", "q")
@@ -143,23 +143,23 @@ def test_running_ones_are_revoked(use, command) -> None:
     assert json.loads(command("tasks", "list", "--json")[1])[0]["id"] == "two"
 
 
-def test_one_that_begins_to_run_meanwhile_is_revoked(use, command) -> None:
+def test_a_message_that_starts_to_run_meanwhile_is_revoked(use, command) -> None:
     driver = use(Moving("moving"))
     driver.hold("one")
     code, said, _ = command("cancel", "one", "--queue", "q", "--json")
     assert (code, json.loads(said)) == (0, [{"id": "one", "outcome": "revoked"}])
-    assert driver.looks == 2
+    assert driver.finds == 2
 
 
-def test_one_that_never_stays_is_given_up(use, command) -> None:
+def test_a_message_that_keeps_changing_its_state_is_not_cancelled(use, command) -> None:
     driver = use(Moving("never"))
     code, _, error = command("cancel", "one", "--queue", "q")
     assert (code, "try again" in error) == (1, True)
-    assert driver.looks == LOOKS
+    assert driver.finds == ROUNDS
 
 
 class Dying(MemoryDriver):
-    """One where more die at each look."""
+    """A driver where more messages die at each call of `browse`."""
 
     deaths = 0
 
@@ -178,7 +178,7 @@ class Dying(MemoryDriver):
 
 
 @pytest.mark.parametrize("verb", ["requeue", "purge"])
-def test_exactly_the_chosen_ones_though_others_die_meanwhile(use, command, verb: str) -> None:
+def test_messages_that_die_meanwhile_are_not_changed(use, command, verb: str) -> None:
     driver = use(Dying(MemorySettings(memory_url=f"memory://dying-{verb}")))
     early = [f"early-{n}" for n in range(2500)]
     anyio.run(driver.bury, *early)
@@ -190,27 +190,27 @@ def test_exactly_the_chosen_ones_though_others_die_meanwhile(use, command, verb:
 
 
 @pytest.mark.parametrize(
-    ("words", "what"),
+    ("words", "action"),
     [
         (["pause", "q"], "pause queues"),
         (["resume", "q"], "pause queues"),
-        (["queues"], "look into its queues"),
-        (["cancel", "one"], "look into its queues"),
-        (["tasks", "list"], "look into its queues"),
-        (["purge", "q", "--state", "ready"], "look into its queues"),
-        (["workers"], "tell which workers there are"),
-        (["health", "--queue", "q"], "tell which workers there are"),
+        (["queues"], "inspect its queues"),
+        (["cancel", "one"], "inspect its queues"),
+        (["tasks", "list"], "inspect its queues"),
+        (["purge", "q", "--state", "ready"], "inspect its queues"),
+        (["workers"], "list workers"),
+        (["health", "--queue", "q"], "list workers"),
     ],
 )
-def test_a_driver_that_cannot_says_so(use, command, words: list[str], what: str) -> None:
+def test_a_missing_capability_is_an_error(use, command, words: list[str], action: str) -> None:
     driver = use(Blind(MemorySettings()))
     assert not isinstance(driver, (Control, Inspector))
-    message = f"error: the memory driver cannot {what}; stop its workers\n"
+    message = f"error: the memory driver cannot {action}; stop its workers\n"
     assert command(*words) == (2, "", message)
     assert command("health") == (0, "healthy\n", "")
 
 
-def test_health_gives_up_in_time(use, command) -> None:
+def test_health_times_out(use, command) -> None:
     class Silent(Blind):
         async def connect(self) -> None:
             await anyio.sleep_forever()
@@ -218,4 +218,4 @@ def test_health_gives_up_in_time(use, command) -> None:
     use(Silent(MemorySettings()))
     code, said, error = command("health", "--timeout", "0.05")
     assert (code, said) == (1, "")
-    assert error == "error: no answer from memory at memory://default within 0.05 seconds\n"
+    assert error == "error: no response from memory at memory://default within 0.05 seconds\n"

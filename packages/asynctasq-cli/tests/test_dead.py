@@ -14,7 +14,7 @@ from asynctasq.drivers import Message, Outcome, Settlement
 
 
 async def _bury(path: str, bodies: list[bytes], note: str) -> list[str]:
-    """Put messages among the dead without a worker; returns their ids."""
+    """Store dead messages without a worker; returns their ids."""
     driver = DriverFactory.create_from_config(Config(driver="sqlite", sqlite_path=path))
     await driver.connect()
     try:
@@ -34,7 +34,7 @@ def bury(shell, *bodies: bytes, note: str = "why") -> list[str]:
     return asyncio.run(_bury(str(shell.folder / "asynctasq.db"), list(bodies), note))
 
 
-def test_the_dead_are_listed_shown_and_brought_back(shell) -> None:
+def test_dead_messages_are_listed_shown_and_requeued(shell) -> None:
     ids = shell.produce(*(["fail", f"reason-{n}"] for n in range(3)))
     assert shell.run("worker", "--burst").returncode == 0
     answers = shell.batch(
@@ -67,22 +67,25 @@ def test_unknown_ids_change_nothing(shell) -> None:
     unknown, neither, left = shell.batch(
         ["dead", "requeue", known, "nobody"], ["dead", "requeue"], ["dead", "list", "--json"]
     )
-    assert (unknown.returncode, unknown.stderr) == (1, "error: not among the dead: nobody\n")
+    assert (unknown.returncode, unknown.stderr) == (
+        1,
+        "error: no dead message with the id: nobody\n",
+    )
     assert (neither.returncode, neither.stderr) == (
         2,
-        "error: name the ids, give a filter such as --name, or say --all\n",
+        "error: name the ids, give a filter such as --name, or use --all\n",
     )
     assert [row["id"] for row in json.loads(left.stdout)] == [known]
 
 
-def test_all_of_many_are_brought_back(shell) -> None:
+def test_all_of_many_are_requeued(shell) -> None:
     bury(shell, *[b"body"] * 1201)
     assert shell.run("dead", "requeue", "--all").stdout == "1201 requeued\n"
     (stats,) = shell.json("queues")
     assert (stats["ready"], stats["dead"]) == (1201, 0)
 
 
-def test_a_body_nobody_can_read_is_shown_as_bytes(shell) -> None:
+def test_an_unreadable_body_is_shown_as_bytes(shell) -> None:
     (one,) = bury(shell, b"\xc1garbage")
     (row,) = shell.json("dead", "list")
     assert (row["task"], row["error"]) == (None, "why")
@@ -90,7 +93,7 @@ def test_a_body_nobody_can_read_is_shown_as_bytes(shell) -> None:
 
 
 @pytest.mark.parametrize("depth", [50, 400, 900, 1000])
-def test_arguments_nested_deeply_are_shown_as_far_as_can_be(shell, depth: int) -> None:
+def test_deeply_nested_arguments_are_shown_or_unreadable(shell, depth: int) -> None:
     body = b"\x83\xa1v\x01\xa1t\xa7tasks:x\xa1a" + b"\x91" * depth + b"\x90"
     (one,) = bury(shell, body)
     as_json, plain = shell.batch(["dead", "show", one, "--json"], ["dead", "show", one])

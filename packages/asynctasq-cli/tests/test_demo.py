@@ -1,7 +1,7 @@
 """``asynctasq demo``."""
 
 
-def test_the_demo_loses_nothing_whatever_the_environment_says(shell) -> None:
+def test_the_demo_loses_nothing_and_ignores_the_environment(shell) -> None:
     shell.environment |= {
         "ASYNCTASQ_URL": "sqlite:///mine.db",
         "ASYNCTASQ_DEFAULT_QUEUE": "mine",

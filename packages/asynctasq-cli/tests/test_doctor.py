@@ -1,4 +1,4 @@
-"""``asynctasq doctor``, on files, and on drivers that find what they are told to."""
+"""``asynctasq doctor``, on SQLite files and on drivers with given findings."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ BROKEN = Finding("tables", "\x1b[31mnone", Level.PROBLEM, "run: asynctasq migrat
 
 @pytest.fixture
 def finding(monkeypatch: pytest.MonkeyPatch):
-    """A function that runs the doctor on a broker of which these things are to be said."""
+    """A function that runs the doctor on a driver with these findings."""
     monkeypatch.setenv("ASYNCTASQ_DRIVER", "memory")
 
     def doctor(findings: Sequence[Finding], *words: str) -> int:
@@ -44,7 +44,7 @@ def test_only_a_problem_is_a_failure(finding, capsys, findings, code, verdict) -
     assert capsys.readouterr().out.splitlines()[-1] == f"memory at memory://default: {verdict}"
 
 
-def test_the_table_says_what_to_do(finding, capsys) -> None:
+def test_the_table_has_the_advice(finding, capsys) -> None:
     finding([FINE, COULD_BE_BETTER, BROKEN])
     lines = capsys.readouterr().out.splitlines()
     (warning,) = [line for line in lines if "vacuum" in line]
@@ -56,40 +56,40 @@ def test_the_table_says_what_to_do(finding, capsys) -> None:
     assert "\x1b" not in problem
 
 
-def test_machines_get_a_list(shell) -> None:
+def test_json_has_a_list_of_findings(shell) -> None:
     answer = shell.json("doctor", "--sqlite-synchronous", "normal")
     assert answer["reachable"] is True
     assert answer["problem"] is None
-    (found,) = [one for one in answer["findings"] if one["name"] == "synchronous"]
+    (found,) = [finding for finding in answer["findings"] if finding["name"] == "synchronous"]
     assert (found["value"], found["level"]) == ("normal", "warning")
     assert found["advice"]
     assert not (shell.folder / "asynctasq.db").exists()
 
 
-def test_a_broker_that_cannot_be_asked_is_a_failure(shell) -> None:
+def test_an_unreadable_broker_is_a_failure(shell) -> None:
     answer = shell.run("doctor", "--sqlite-path", "tasks.py")
     assert answer.returncode == 1
     assert "it is no SQLite database" in answer.stdout.splitlines()[-1]
 
 
 class SilentDriver(MemoryDriver):
-    """A driver of somebody's that has no findings."""
+    """A driver without the `Diagnostics` capability."""
 
     diagnose = None  # type: ignore[assignment]
 
 
 class AbsentDriver(SilentDriver):
-    """One whose broker is not there."""
+    """A driver whose broker is unavailable."""
 
     async def connect(self) -> None:
-        raise BrokerUnavailable("nobody answers")
+        raise BrokerUnavailable("no response")
 
 
 @pytest.mark.parametrize(
     ("driver", "code", "verdict"),
-    [(SilentDriver, 0, "reachable"), (AbsentDriver, 1, "nobody answers")],
+    [(SilentDriver, 0, "reachable"), (AbsentDriver, 1, "no response")],
 )
-def test_a_driver_without_findings_is_connected_to(monkeypatch, capsys, driver, code, verdict):
+def test_without_diagnostics_connecting_is_the_check(monkeypatch, capsys, driver, code, verdict):
     monkeypatch.setenv("ASYNCTASQ_DRIVER", "memory")
     monkeypatch.setattr(DriverFactory, "create_from_config", lambda config: driver())
     assert run(["doctor"]) == code

@@ -9,7 +9,7 @@ _WORKER = re.compile(r"worker +\S+?-(\d+)-\w+\n")
 
 
 def workers(shell) -> list[int]:
-    """Process ids of all workers that have started so far."""
+    """Process ids of all workers started so far."""
     return [int(pid) for pid in _WORKER.findall(shell.stderr())]
 
 
@@ -18,11 +18,11 @@ def is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    state = Path(f"/proc/{pid}/stat")  # one that ended may still wait for its adoptive parent
+    state = Path(f"/proc/{pid}/stat")  # a zombie may still await its reaper
     return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_a_killed_worker_is_replaced_and_none_outlives_its_supervisor(shell) -> None:
+def test_a_killed_worker_is_restarted_and_none_outlives_the_supervisor(shell) -> None:
     fleet = shell.start("worker", "--processes", "2")
     shell.until(lambda: len(workers(shell)) == 2)
     os.kill(workers(shell)[0], signal.SIGKILL)
@@ -45,13 +45,13 @@ def test_both_signals_reach_the_workers(shell) -> None:
     assert (stats["ready"], stats["running"]) == (1, 0)
 
 
-def test_a_fleet_ends_when_its_workers_have_nothing_left_to_do(shell) -> None:
+def test_a_fleet_ends_when_its_workers_have_no_tasks_left(shell) -> None:
     shell.produce(*(["hello", str(n)] for n in range(9)))
     assert shell.run("worker", "--processes=2", "--burst").returncode == 0
     assert shell.log() == [str(n) for n in range(9)]
 
 
-def test_reload_starts_again_when_a_file_changes(shell) -> None:
+def test_reload_restarts_when_a_file_changes(shell) -> None:
     reloader = shell.start("worker", "--reload")
     shell.until(lambda: "tasks:hello" in shell.stderr())
     tasks = shell.folder / "tasks.py"

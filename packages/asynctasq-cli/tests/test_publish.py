@@ -1,4 +1,4 @@
-"""``asynctasq publish``: what it writes can be used as it is."""
+"""``asynctasq publish``: the written template is a valid ``.env``."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from asynctasq_cli.publish import template
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command runs."""
+    """The command's working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -24,14 +24,14 @@ def uncommented(text: str) -> str:
 
 
 @pytest.mark.parametrize("driver", registry.driver_names())
-def test_the_template_says_what_holds_without_it(folder: Path, driver: str) -> None:
+def test_the_template_has_the_defaults(folder: Path, driver: str) -> None:
     before = Config(driver=driver).masked()
     (folder / ".env").write_text(uncommented(template([driver])))
     assert Config(driver=driver).masked() == before
 
 
 @pytest.mark.parametrize("driver", registry.driver_names())
-def test_every_setting_is_there_with_what_it_is_for(driver: str) -> None:
+def test_every_setting_is_there_with_its_description(driver: str) -> None:
     lines = template([driver]).splitlines()
     for name in Config(driver=driver).masked():
         (place,) = [
@@ -42,7 +42,7 @@ def test_every_setting_is_there_with_what_it_is_for(driver: str) -> None:
         assert lines[place - 1].startswith("# "), name
 
 
-def test_a_file_that_is_there_is_left_alone(folder: Path, capsys) -> None:
+def test_an_existing_file_is_kept(folder: Path, capsys) -> None:
     assert run(["publish"]) == 0
     written = (folder / ".env.example").read_text()
     assert "# ASYNCTASQ_DEFAULT_QUEUE=default" in written
@@ -54,7 +54,7 @@ def test_a_file_that_is_there_is_left_alone(folder: Path, capsys) -> None:
     assert (folder / ".env.example").read_text() == written
 
 
-def test_it_can_be_printed(folder: Path, capsys) -> None:
+def test_a_dash_prints_the_template(folder: Path, capsys) -> None:
     assert run(["publish", "--driver", "memory", "-"]) == 0
     assert capsys.readouterr().out == template(["memory"])
     assert list(folder.iterdir()) == []
@@ -67,7 +67,7 @@ def test_it_can_be_printed(folder: Path, capsys) -> None:
         (["nowhere/.env"], "cannot be written"),
     ],
 )
-def test_what_cannot_be_done_is_said(capsys, words, said) -> None:
+def test_errors_are_one_line(capsys, words, said) -> None:
     assert run(["publish", *words]) in (1, 2)
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line

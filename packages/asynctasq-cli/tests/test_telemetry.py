@@ -1,4 +1,4 @@
-"""``--emit``, ``--metrics-port`` and ``--otel``, and what logs say of tasks."""
+"""``--emit``, ``--metrics-port``, ``--otel``, and task fields in logs."""
 
 import json
 import re
@@ -102,7 +102,7 @@ def test_each_process_has_a_port_of_its_own(shell) -> None:
 
 
 def free_pair() -> int:
-    """A port that is free, and so is the next."""
+    """A free port whose successor is free, too."""
     while True:
         port = free_port()
         try:
@@ -134,7 +134,7 @@ def test_a_port_in_use_is_one_line(shell, more: list[str]) -> None:
         ("opentelemetry", ["--otel", "--processes", "2"], "otel"),
     ],
 )
-def test_a_missing_extra_says_what_to_install(
+def test_a_missing_extra_has_the_install_command(
     shell, module: str, option: list[str], extra: str
 ) -> None:
     script = (
@@ -165,7 +165,7 @@ def test_a_task_in_the_pool_logs_with_its_fields(shell) -> None:
     assert settled["correlation_id"] == handle
 
 
-def test_a_correlation_id_of_yours_is_on_every_line(shell) -> None:
+def test_a_given_correlation_id_is_on_every_line(shell) -> None:
     (shell.folder / "produce.py").write_text(
         "from asynctasq import run\nimport tasks\n"
         "run(tasks.named().correlate('order-7').dispatch())\n"
@@ -176,7 +176,7 @@ def test_a_correlation_id_of_yours_is_on_every_line(shell) -> None:
     assert ids == ["order-7"] * 2
 
 
-def test_traces_are_switched_on_by_an_option(shell) -> None:
+def test_otel_enables_tracing(shell) -> None:
     pytest.importorskip("opentelemetry.sdk")
     (shell.folder / "tasks.py").write_text(
         Path(shell.folder / "tasks.py").read_text() + "\nfrom opentelemetry import trace\n"

@@ -1,4 +1,4 @@
-"""``asynctasq worker`` as people use it."""
+"""``asynctasq worker`` in a process of its own."""
 
 import json
 import re
@@ -66,19 +66,19 @@ def test_an_imported_module_reaches_the_processes_of_the_pool(shell) -> None:
     assert shell.log() == ["there"], done.stderr
 
 
-def test_max_tasks_runs_exactly_so_many(shell) -> None:
+def test_max_tasks_runs_exactly_that_number(shell) -> None:
     shell.produce(*(["hello", str(n)] for n in range(5)))
     assert shell.run("worker", "--max-tasks", "3").returncode == 0
     (stats,) = shell.json("queues")
     assert (len(shell.log()), stats["ready"]) == (3, 2)
 
 
-def test_sigterm_lets_the_running_finish_and_leaves_the_waiting(shell) -> None:
+def test_sigterm_finishes_running_tasks_and_leaves_waiting_ones(shell) -> None:
     shell.produce(*(["wait", n] for n in range(25)))
     worker = shell.start("worker", "--concurrency", "5")
     shell.until(lambda: len(shell.log()) == 5)
     worker.send_signal(signal.SIGTERM)
-    shell.until(lambda: "taking nothing new" in shell.stderr())
+    shell.until(lambda: "SIGTERM: " in shell.stderr())
     (shell.folder / "go").touch()
     assert worker.wait(30) == 0
     assert shell.log() == [f"{word}-{n}" for word in ("end", "start") for n in range(5)]
@@ -86,12 +86,12 @@ def test_sigterm_lets_the_running_finish_and_leaves_the_waiting(shell) -> None:
     assert (stats["ready"], stats["running"], stats["delayed"], stats["dead"]) == (20, 0, 0, 0)
 
 
-def test_a_second_sigterm_gives_the_running_back(shell) -> None:
+def test_a_second_sigterm_releases_running_tasks(shell) -> None:
     shell.produce(["wait"])
     worker = shell.start("worker")
     shell.until(lambda: shell.log() == ["start-0"])
     worker.send_signal(signal.SIGTERM)
-    shell.until(lambda: "taking nothing new" in shell.stderr())
+    shell.until(lambda: "SIGTERM: " in shell.stderr())
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
     (stats,) = shell.json("queues")
@@ -144,7 +144,9 @@ async def collector():
 @pytest.mark.parametrize(
     ("own", "seen"), [("", "10000 True"), ("gc.set_threshold(123)", "123 True")]
 )
-def test_the_collector_looks_as_often_as_the_application_says(shell, own: str, seen: str) -> None:
+def test_the_garbage_collector_keeps_the_threshold_of_the_application(
+    shell, own: str, seen: str
+) -> None:
     (shell.folder / "tasks.py").write_text(COLLECTOR.format(own=own))
     shell.produce(["collector"])
     assert shell.run("worker", "--import", "tasks", "--burst").returncode == 0

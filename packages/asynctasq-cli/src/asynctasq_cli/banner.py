@@ -1,4 +1,4 @@
-"""What a worker says about itself when it starts."""
+"""The banner of a worker: its version, settings and tasks, shown at the start."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ SHOWN_TASKS = 12
 
 
 def show_banner(facts: Mapping[str, object], *, as_log: bool) -> None:
-    """Print `facts` and the known tasks beside the log, or as one record of it."""
+    """Print `facts` and the known tasks to standard error, or log them as one record."""
     title = f"asynctasq {version('asynctasq-core')}"
     lines = {**facts, "tasks": _known_tasks()}
     if as_log:
@@ -28,6 +28,9 @@ def show_banner(facts: Mapping[str, object], *, as_log: bool) -> None:
 
 def _known_tasks() -> str:
     names = sorted(task.name for task in registry)
-    text = ", ".join(names[:SHOWN_TASKS]) or "none yet; found by name when they come"
-    rest = len(names) - SHOWN_TASKS
-    return f"{text} and {rest} more" if rest > 0 else text
+    text = (
+        ", ".join(names[:SHOWN_TASKS])
+        or "none yet; tasks are imported by name when messages arrive"
+    )
+    hidden = len(names) - SHOWN_TASKS
+    return f"{text} and {hidden} more" if hidden > 0 else text

@@ -1,4 +1,4 @@
-"""``asynctasq bench``: how fast the configured broker stores and runs tasks that do nothing."""
+"""``asynctasq bench``: measures how fast the configured broker stores and runs no-op tasks."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -20,15 +20,15 @@ from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_json, print_rows
 
 BATCH = 1000
-#: Tasks sent to an idle worker, and the seconds between two.
+#: Tasks sent to an idle worker, and the seconds between them.
 STAMPS, PAUSE = 100, 0.02
-#: Seconds in which all of them start, or something is wrong.
+#: Seconds within which all of them must start.
 PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured; latencies are in milliseconds."""
+    """The measured figures; latencies are in milliseconds."""
 
     enqueued_in_bulk_per_second: float
     enqueued_one_by_one_per_second: float
@@ -50,22 +50,22 @@ TITLES = {
 
 @click.command()
 @click.option("--tasks", type=click.IntRange(100), default=10_000, show_default=True,
-              help="How many that do nothing.")  # fmt: skip
+              help="Number of no-op tasks.")  # fmt: skip
 @click.option("--concurrency", type=click.IntRange(1), default=100, show_default=True,
-              help="Tasks at once.")  # fmt: skip
+              help="Tasks running at once.")  # fmt: skip
 @click.option("--queue", default="asynctasq-bench", show_default=True,
-              help="Where; it has to be empty.")  # fmt: skip
+              help="Queue to use; must be empty.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_options
 def bench(tasks: int, concurrency: int, queue: str, as_json: bool, **options: Any) -> None:
-    """Measure this machine and the configured broker with tasks that do nothing.
+    """Measure this machine and the configured broker with no-op tasks.
 
     \b
     asynctasq bench --driver redis --redis-url redis://localhost:6379
     asynctasq bench --tasks 100000 --concurrency 10
 
-    The tasks go to a queue of their own, and what is left of them is removed. Of what other
-    clients do meanwhile nothing is known: measure when there is little.
+    The tasks go to a queue of their own, and leftovers are removed. Other clients of the broker
+    distort the figures: measure when it is idle.
     """
     config = make_config({**options, "default_queue": queue})
     figures = run(_bench(init(config), tasks, concurrency))
@@ -101,7 +101,7 @@ async def _bench(config: Config, tasks: int, concurrency: int) -> Figures:
 
 @asynccontextmanager
 async def _own_queue(driver: BaseDriver, queue: str) -> AsyncGenerator[None, None]:
-    """Nobody else's, and empty in the end, as far as the broker lets one look."""
+    """Check that the queue is empty, and empty it afterwards, if the driver is an `Inspector`."""
     if not isinstance(driver, Inspector):
         yield
         return
@@ -115,7 +115,7 @@ async def _own_queue(driver: BaseDriver, queue: str) -> AsyncGenerator[None, Non
         yield
     finally:
         (stats,) = await driver.counts([queue])
-        if stats.ready:  # it was interrupted
+        if stats.ready:  # the measurement was interrupted
             await driver.purge(queue, State.READY)
 
 
@@ -134,7 +134,7 @@ async def _seconds_to_send(calls: Sequence[TaskCall[None]]) -> float:
 
 
 async def _delays(worker: Worker) -> list[float]:
-    """Seconds from each of some dispatches to the task's start; the first connect."""
+    """Seconds from dispatch to start of each task; drops the first tenth, which connects."""
     from asynctasq_cli.bench_tasks import delays, stamp
 
     working = asyncio.create_task(worker.start())
@@ -159,6 +159,6 @@ def _worker(config: Config, concurrency: int, *, burst: bool) -> Worker:
         [config.default_queue],
         concurrency=concurrency,
         burst=burst,
-        handle_signals=False,  # Ctrl+C ends it all
+        handle_signals=False,  # Ctrl+C ends the command
         config=config,
     )

@@ -1,4 +1,4 @@
-"""The tasks of ``asynctasq bench``: they do nothing, or say when they start."""
+"""The tasks of ``asynctasq bench``: a no-op, and one that records its delay."""
 
 import asyncio
 import time
@@ -16,5 +16,5 @@ async def noop() -> None:
 
 @task(name="asynctasq.bench.stamp")
 async def stamp(sent: float) -> None:
-    """Note how long ago it was sent, by this machine's monotonic clock."""
+    """Record the time since it was sent, by this machine's monotonic clock."""
     delays.put_nowait(time.monotonic() - sent)

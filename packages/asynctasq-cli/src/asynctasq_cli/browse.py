@@ -1,4 +1,4 @@
-"""Messages as they lie in the broker, page by page and by id."""
+"""Reads stored messages, page by page and by id."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -6,39 +6,39 @@ from typing import TypeVar
 
 from asynctasq import Config
 from asynctasq.drivers import BaseDriver, Inspector, State, StoredMessage
-from asynctasq_cli.connection import chosen_queues, inspector, with_driver
+from asynctasq_cli.connection import chosen_queues, require_inspector, with_driver
 
 T = TypeVar("T")
 
 PAGE = 1000
-#: For brokers that take all messages out and put them back for each look at some.
-WHOLE = 10_000
+#: For brokers that take all messages out and put them back at every read.
+FULL_SCAN_PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """A connected broker that can be looked into."""
+class MessageBrowser:
+    """Reads the messages of a connected driver that is an `Inspector`."""
 
     config: Config
     driver: BaseDriver
     inspector: Inspector
 
     @property
-    def whole(self) -> bool:
-        """Whether each look costs as much as a look at everything."""
+    def scans_everything(self) -> bool:
+        """Whether reading any message costs as much as reading all of them."""
         return State.READY not in self.driver.limits.inspects
 
     @property
     def page(self) -> int:
-        """Messages to ask for, or to change, at once."""
-        return WHOLE if self.whole else PAGE
+        """Number of messages to read or change in one call."""
+        return FULL_SCAN_PAGE if self.scans_everything else PAGE
 
     def shows(self, state: State) -> bool:
-        """Whether messages of this state can be looked at."""
+        """Whether messages of this state can be read."""
         return state in self.driver.limits.inspects
 
     async def names(self, queue: str | None) -> list[str]:
-        """The queues that hold a message, or the one that was named."""
+        """Returns the named queue, or all queues that hold a message."""
         if queue is not None:
             return [queue]
         return [stats.queue for stats in await chosen_queues(self.inspector, None)]
@@ -46,10 +46,10 @@ class View:
     async def messages(
         self, queue: str, state: State, *, wanted: int | None = None
     ) -> AsyncGenerator[StoredMessage, None]:
-        """All messages of one state, each once, though others come while we look.
+        """Yields all messages of one state, each once, even if others arrive meanwhile.
 
         Args:
-            wanted: how many will be taken, where that is known: bodies may be large.
+            wanted: the number of messages the caller takes, if known: bodies may be large.
         """
         seen: set[str] = set()
         offset, size = 0, min(self.page, wanted or self.page)
@@ -58,24 +58,24 @@ class View:
             for message in new:
                 seen.add(message.id)
                 yield message
-            # what died since the last look has moved others to this page: they are not new
-            if len(page) < size and (self.whole or not new):
+            # messages that died since the last page have moved seen ones to this page
+            if len(page) < size and (self.scans_everything or not new):
                 break
             offset += len(page)
 
     async def find(self, ids: Sequence[str], queue: str | None) -> list[StoredMessage]:
-        """The messages with these ids, in the order asked for."""
+        """Returns the messages with these ids, in the order of `ids`."""
         found: list[StoredMessage] = []
         for name in await self.names(queue):
             found += await self.inspector.find(name, ids)
-        place = {one: number for number, one in enumerate(ids)}
+        place = {message_id: number for number, message_id in enumerate(ids)}
         return sorted(found, key=lambda message: place[message.id])
 
 
-def with_view(config: Config, work: Callable[[View], Awaitable[T]]) -> T:
-    """What `work` returns for a view of the connected broker."""
+def with_browser(config: Config, work: Callable[[MessageBrowser], Awaitable[T]]) -> T:
+    """Connects, and returns the result of `work`."""
 
-    async def look(driver: BaseDriver) -> T:
-        return await work(View(config, driver, inspector(driver, config)))
+    async def browse(driver: BaseDriver) -> T:
+        return await work(MessageBrowser(config, driver, require_inspector(driver, config)))
 
-    return with_driver(config, look)
+    return with_driver(config, browse)

@@ -1,4 +1,4 @@
-"""``asynctasq cancel``: take messages away, whether they wait or run."""
+"""``asynctasq cancel``: removes waiting messages and revokes running ones."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -9,86 +9,92 @@ from typing import Any
 import rich_click as click
 
 from asynctasq.drivers import Control, State, StoredMessage
-from asynctasq_cli.browse import View, with_view
+from asynctasq_cli.browse import MessageBrowser, with_browser
 from asynctasq_cli.connection import cannot
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_json, printable
 
-#: Looks at a message that moves from state to state as fast as we act.
-LOOKS = 5
+#: Tries to cancel a message that keeps changing its state.
+ROUNDS = 5
 
-SAID = {
+#: Text of each outcome.
+OUTCOMES = {
     "removed": "removed before it ran",
-    "revoked": "revoked; its worker is told within a third of its lease, and stops it",
+    "revoked": "revoked; its worker stops it within a third of its lease",
     "running": "is running, and was not cancelled",
-    "moving": "keeps moving between states, and was not cancelled; try again",
+    "moving": "keeps changing its state, and was not cancelled; try again",
     "dead": "is dead; remove it with: asynctasq dead purge",
-    "unknown": "is not there: done already, or never stored",
+    "unknown": "was not found: already done, or never stored",
 }
-DONE = ("removed", "revoked")
+SUCCESSES = ("removed", "revoked")
 
 
 @click.command()
 @click.argument("ids", nargs=-1, required=True)
-@click.option("--queue", help="The queue they are on, if you know.")
+@click.option("--queue", help="Queue of the messages, if known.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 @config_options
 def cancel(ids: tuple[str, ...], queue: str | None, as_json: bool, **options: Any) -> int:
-    """Remove waiting messages, and take running ones away from their workers.
+    """Remove waiting messages, and stop running ones.
 
-    Exits with 1 when one of them was not cancelled; the others are.
+    Exits with 1 if a message was not cancelled; the others are cancelled nevertheless.
 
     \b
     asynctasq cancel 0198c0de
     asynctasq cancel 0198c0de 0198c0df --queue emails
     """
     config = make_config(options)
-    outcomes = with_view(
-        config, lambda view: cancel_messages(view, list(dict.fromkeys(ids)), queue)
+    outcomes = with_browser(
+        config, lambda browser: cancel_messages(browser, list(dict.fromkeys(ids)), queue)
     )
     if as_json:
-        print_json([{"id": one, "outcome": outcome} for one, outcome in outcomes.items()])
+        print_json([{"id": key, "outcome": outcome} for key, outcome in outcomes.items()])
     failed = False
-    for one, outcome in outcomes.items():
-        failed |= outcome not in DONE
-        if outcome not in DONE:
-            hint = f" ({cannot(config, 'revoke what runs')})" if outcome == "running" else ""
-            click.echo(f"error: {printable(one)} {SAID[outcome]}{hint}", err=True)
+    for message_id, outcome in outcomes.items():
+        failed |= outcome not in SUCCESSES
+        text = f"{printable(message_id)} {OUTCOMES[outcome]}"
+        if outcome not in SUCCESSES:
+            hint = f" ({cannot(config, 'revoke running messages')})" if outcome == "running" else ""
+            click.echo(f"error: {text}{hint}", err=True)
         elif not as_json:
-            click.echo(f"{printable(one)} {SAID[outcome]}")
+            click.echo(text)
     return 1 if failed else 0
 
 
-async def cancel_messages(view: View, ids: Sequence[str], queue: str | None) -> dict[str, str]:
-    """Cancel what waits or runs; returns what became of each id, as a word of `SAID`."""
-    if view.whole:
-        raise cannot(view.config, "cancel single messages")
+async def cancel_messages(
+    browser: MessageBrowser, ids: Sequence[str], queue: str | None
+) -> dict[str, str]:
+    """Cancel waiting and running messages; returns the outcome of each id, a key of `OUTCOMES`."""
+    if browser.scans_everything:
+        raise cannot(browser.config, "cancel single messages")
     outcomes = dict.fromkeys(ids, "unknown")
     left = list(ids)
-    for _ in range(LOOKS):
-        found = await view.find(left, queue)
+    for _ in range(ROUNDS):
+        found = await browser.find(left, queue)
         outcomes.update(dict.fromkeys(left, "unknown"))
         for name in dict.fromkeys(message.queue for message in found):
             here = [message for message in found if message.queue == name]
-            outcomes.update(await _act(view, name, here))
-        left = [one for one in left if outcomes[one] == "moving"]
+            outcomes.update(await _act(browser, name, here))
+        left = [message_id for message_id in left if outcomes[message_id] == "moving"]
         if not left:
             break
     return outcomes
 
 
-async def _act(view: View, queue: str, messages: Sequence[StoredMessage]) -> dict[str, str]:
-    """What became of messages of one queue; those that were gone when we came are "moving"."""
+async def _act(
+    browser: MessageBrowser, queue: str, messages: Sequence[StoredMessage]
+) -> dict[str, str]:
+    """Cancel messages of one queue; those that changed their state meanwhile are "moving"."""
     states = {message.id: message.state for message in messages}
-    outcomes = {one: "dead" for one, state in states.items() if state is State.DEAD}
-    waiting = [one for one, s in states.items() if s in (State.READY, State.DELAYED)]
-    running = [one for one, state in states.items() if state is State.RUNNING]
+    outcomes = {key: "dead" for key, state in states.items() if state is State.DEAD}
+    waiting = [key for key, state in states.items() if state in (State.READY, State.DELAYED)]
+    running = [key for key, state in states.items() if state is State.RUNNING]
     outcomes.update(dict.fromkeys(waiting, "moving"))
     if waiting:
-        outcomes.update(dict.fromkeys(await view.inspector.delete(queue, waiting), "removed"))
-    if running and isinstance(view.driver, Control):
+        outcomes.update(dict.fromkeys(await browser.inspector.delete(queue, waiting), "removed"))
+    if running and isinstance(browser.driver, Control):
         outcomes.update(dict.fromkeys(running, "moving"))
-        outcomes.update(dict.fromkeys(await view.driver.revoke(queue, running), "revoked"))
+        outcomes.update(dict.fromkeys(await browser.driver.revoke(queue, running), "revoked"))
     elif running:
         outcomes.update(dict.fromkeys(running, "running"))
     return outcomes

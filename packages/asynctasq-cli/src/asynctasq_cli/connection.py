@@ -1,4 +1,4 @@
-"""A connected driver for commands that look into the broker, and what it is able to do."""
+"""Connects the configured driver for a command, and checks its capabilities."""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -11,7 +11,7 @@ from asynctasq.errors import BrokerRejected, ConfigError
 
 T = TypeVar("T")
 
-#: Where to turn, by driver, when a broker does not let us look or act.
+#: Alternatives by driver, shown when it lacks a capability.
 _INSTEAD = {
     "rabbitmq": "use RabbitMQ's management UI, or stop its workers",
     "sqs": "use the AWS console, or stop its workers",
@@ -23,9 +23,9 @@ _SILENCE = logging.NullHandler()
 
 @asynccontextmanager
 async def connected(config: Config) -> AsyncGenerator[BaseDriver, None]:
-    """The configured driver, connected and in the end disconnected.
+    """Connect the configured driver, and disconnect it at the end.
 
-    Errors are the command's to tell: what libraries log is not printed, unless it was asked for.
+    The command prints errors itself: log lines of libraries are dropped unless logging is set up.
     """
     logging.getLogger().addHandler(_SILENCE)
     driver = DriverFactory.create_from_config(config)
@@ -37,7 +37,7 @@ async def connected(config: Config) -> AsyncGenerator[BaseDriver, None]:
 
 
 def with_driver(config: Config, work: Callable[[BaseDriver], Awaitable[T]]) -> T:
-    """What `work` returns for the connected driver."""
+    """Connect, and return the result of `work`."""
 
     async def main() -> T:
         async with connected(config) as driver:
@@ -46,38 +46,38 @@ def with_driver(config: Config, work: Callable[[BaseDriver], Awaitable[T]]) -> T
     return run(main())
 
 
-def inspector(driver: BaseDriver, config: Config) -> Inspector:
-    """The driver's ability to look into queues; raises `ConfigError` if it has none."""
+def require_inspector(driver: BaseDriver, config: Config) -> Inspector:
+    """Return the driver as an `Inspector`; raises `ConfigError` if it is none."""
     if not isinstance(driver, Inspector):
-        raise cannot(config, "look into its queues")
+        raise cannot(config, "inspect its queues")
     return driver
 
 
-def control(driver: BaseDriver, config: Config, what: str) -> Control:
-    """The driver's ability to pause and revoke; raises `ConfigError` if it has none."""
+def require_control(driver: BaseDriver, config: Config, action: str) -> Control:
+    """Return the driver as a `Control`; raises `ConfigError` for `action` if it is none."""
     if not isinstance(driver, Control):
-        raise cannot(config, what)
+        raise cannot(config, action)
     return driver
 
 
-def registry(driver: BaseDriver, config: Config) -> Workers:
-    """The driver's registry of workers; raises `ConfigError` if it has none."""
+def require_workers(driver: BaseDriver, config: Config) -> Workers:
+    """Return the driver as `Workers`; raises `ConfigError` if it is none."""
     if not isinstance(driver, Workers):
-        raise cannot(config, "tell which workers there are")
+        raise cannot(config, "list workers")
     return driver
 
 
-def cannot(config: Config, what: str) -> ConfigError:
-    """The error for what this broker is not able to do; it says what to use instead."""
+def cannot(config: Config, action: str) -> ConfigError:
+    """Return the error for a missing capability; it names an alternative."""
     instead = _INSTEAD.get(config.driver, "stop its workers")
-    return ConfigError(f"the {config.driver} driver cannot {what}; {instead}")
+    return ConfigError(f"the {config.driver} driver cannot {action}; {instead}")
 
 
-async def chosen_queues(looking: Inspector, queue: str | None) -> list[QueueStats]:
-    """The queues that hold a message, or the one that was named."""
+async def chosen_queues(inspector: Inspector, queue: str | None) -> list[QueueStats]:
+    """Return the counts of the named queue, or of all queues that hold a message."""
     if queue is not None:
-        return list(await looking.counts([queue]))
+        return list(await inspector.counts([queue]))
     try:
-        return list(await looking.queues())
+        return list(await inspector.queues())
     except BrokerRejected as error:
         raise BrokerRejected(f"{error}, or name one with --queue") from error

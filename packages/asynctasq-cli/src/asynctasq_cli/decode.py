@@ -1,4 +1,4 @@
-"""What a stored message says, as far as it can be read."""
+"""Decodes the body of a stored message for display."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ SHOWN = 2000
 
 
 def call_in(config: Config, message: StoredMessage) -> dict[str, Any]:
-    """The task, its arguments and the correlation id; without them, why not, and the bytes."""
+    """Return task, arguments and correlation id, or the reason and bytes of an unreadable body."""
     open_application(config.imports)  # arguments may be of the application's types
     try:
         envelope = codec_of(MsgpackSerializer(), config.signing_keys).decode(message.body)
@@ -27,7 +27,7 @@ def call_in(config: Config, message: StoredMessage) -> dict[str, Any]:
 
 
 def task_in(config: Config, message: StoredMessage) -> str | None:
-    """The task's name; None when the message cannot be read."""
+    """Return the task's name; None if the body cannot be read."""
     open_application(config.imports)
     try:
         return codec_of(MsgpackSerializer(), config.signing_keys).decode(message.body).task
@@ -40,12 +40,12 @@ def _as_bytes(message: StoredMessage, reason: str) -> dict[str, Any]:
 
 
 def _can_be_shown(arguments: dict[str, Any]) -> bool:
-    """Whether Python can write them down: printing goes less deep than decoding."""
+    """Whether Python can print them: decoding allows deeper nesting than printing."""
     try:
         json.dumps(arguments, indent=2, default=str)
         repr(arguments)
     except RecursionError:
         return False
-    except (TypeError, ValueError):  # such as keys that JSON has not
+    except (TypeError, ValueError):  # such as keys that JSON does not support
         return True
     return True

@@ -1,4 +1,4 @@
-"""``asynctasq demo``: a few hundred real tasks on a temporary queue, and what became of them."""
+"""``asynctasq demo``: runs a few hundred tasks on a temporary queue and checks the results."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from asynctasq import Config, DriverFactory, TaskCall, Worker, dispatch_many, init, run
 from asynctasq.events import TaskRetried, TaskSucceeded
-from asynctasq_cli.connection import connected, inspector
+from asynctasq_cli.connection import connected, require_inspector
 from asynctasq_cli.tally import Tally
 
 QUEUE = "demo"
@@ -26,9 +26,9 @@ DONE = {"email": EMAILS, "image": IMAGES, "primes": PRIMES, "service": FLAKY}
 @click.command()
 def demo() -> int:
     """Run a few hundred tasks of all kinds on a temporary embedded queue, in seconds."""
-    logging.getLogger("asynctasq").setLevel(logging.CRITICAL)  # the table tells it all
+    logging.getLogger("asynctasq").setLevel(logging.CRITICAL)  # the table has the failures
     with tempfile.TemporaryDirectory(prefix="asynctasq-demo-") as folder:
-        config = Config(  # whatever the environment and the working directory say
+        config = Config(  # overrides the environment and the working directory's .env
             driver="sqlite",
             sqlite_path=str(Path(folder) / "queue.db"),
             default_queue=QUEUE,
@@ -41,12 +41,12 @@ def demo() -> int:
         if settled and sorted(marks.read_text().splitlines()) == _expected_marks():
             click.echo("every task did its work exactly once")
             return 0
-    click.echo("something was lost, or ran twice: this is a bug, please report it")
+    click.echo("a task was lost, or ran twice: this is a bug, please report it")
     return 1
 
 
 async def _demo(config: Config, marks: Path) -> bool:
-    """Dispatch, work and report; returns whether the broker holds what it should in the end."""
+    """Dispatch, work and report; returns whether the broker's final counts are as expected."""
     console = Console()
     calls = _calls(str(marks))
     started = time.perf_counter()
@@ -75,7 +75,7 @@ async def _work(config: Config, console: Console, total: int) -> Tally:
             [QUEUE],
             concurrency=50,
             burst=True,
-            handle_signals=False,  # Ctrl+C ends it all
+            handle_signals=False,  # Ctrl+C ends the command
             config=config,
             emitters=[tally],
         )
@@ -100,7 +100,7 @@ def _expected_marks() -> list[str]:
 
 
 async def _left(config: Config) -> tuple[int, int]:
-    """What the broker says: messages that are left, and dead ones."""
+    """Return the broker's counts of unfinished and of dead messages."""
     async with connected(config) as driver:
-        stats = await inspector(driver, config).queues()
+        stats = await require_inspector(driver, config).queues()
     return sum(q.unfinished for q in stats), sum(q.dead for q in stats)

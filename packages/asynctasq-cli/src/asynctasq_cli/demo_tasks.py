@@ -1,6 +1,6 @@
 """The tasks of ``asynctasq demo``: one of each kind, some of which fail.
 
-Each leaves a line in a file when its work is done: that is how the demo knows.
+Each task appends a line to a file when its work is done; the demo checks the lines.
 """
 
 import asyncio
@@ -12,11 +12,11 @@ from asynctasq import AsyncTask, SyncTask, current_context, task
 
 
 class Refused(Exception):
-    """The service said no."""
+    """The service refused the call."""
 
 
 def leave_mark(path: str, mark: str) -> None:
-    """Append one line in one step, so that the lines of many processes do not mix."""
+    """Append a line with one write, so that lines of several processes do not mix."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(file, f"{mark}\n".encode())
@@ -40,14 +40,14 @@ def resize_image(number: int, marks: str) -> None:
 
 @task(name="demo.count_primes", process=True)
 def count_primes(number: int, marks: str) -> None:
-    """Use a core of its own."""
+    """Keep a core busy, in a process of the pool."""
     sum(all(n % d for d in range(2, int(n**0.5) + 1)) for n in range(2, 20_000))
     leave_mark(marks, f"primes {number}")
 
 
 @dataclass
 class CallFlakyService(AsyncTask[None]):
-    """Fails the first time, and is retried."""
+    """Fails at the first attempt, and is retried."""
 
     number: int
     marks: str
@@ -66,7 +66,7 @@ class CallFlakyService(AsyncTask[None]):
 
 @dataclass
 class ImportBrokenFile(SyncTask[None]):
-    """Fails each time, and ends among the dead."""
+    """Fails at every attempt, and becomes a dead message."""
 
     number: int
     marks: str

@@ -1,4 +1,4 @@
-"""Finds the application: its directory, and the modules that define tasks."""
+"""Imports the application: its directory, and the modules that define tasks."""
 
 import importlib
 import sys
@@ -25,10 +25,10 @@ def open_application(modules: Sequence[str]) -> None:
 
 
 def import_tasks(modules: Sequence[str]) -> None:
-    """Import `modules`, or else ``tasks`` of the working directory, if there is one.
+    """Import `modules`, or ``tasks`` of the working directory if there are none.
 
     Raises:
-        ImportFailed: a module fails to import; shows the import's own error and its place.
+        ImportFailed: a module fails to import; the text has the original error and its place.
     """
     open_application(modules)
     for module in modules or _convention():

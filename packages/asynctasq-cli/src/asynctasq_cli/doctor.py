@@ -1,4 +1,4 @@
-"""``asynctasq doctor``: the configuration in force, and what is to be said of the broker."""
+"""``asynctasq doctor``: shows the configuration in force and diagnoses the broker."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -19,7 +19,7 @@ from asynctasq_cli.output import print_json, print_rows
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What came of a look; `problem` is why there was none."""
+    """The result of a diagnosis; `problem` is set if the broker could not be reached."""
 
     findings: Sequence[Finding] = ()
     problem: str | None = None
@@ -29,8 +29,8 @@ class Examination:
         if self.problem is not None:
             return self.problem
         counts = [(level, self._count(level)) for level in (Level.PROBLEM, Level.WARNING)]
-        said = [f"{count} {level.value}{'s' * (count > 1)}" for level, count in counts if count]
-        return ", ".join(["reachable", *said])
+        parts = [f"{count} {level.value}{'s' * (count > 1)}" for level, count in counts if count]
+        return ", ".join(["reachable", *parts])
 
     def failed(self) -> bool:
         """Whether workers cannot run."""
@@ -38,42 +38,42 @@ class Examination:
 
     def rows(self) -> list[dict[str, Any]]:
         """The findings, to be printed."""
-        return [{**asdict(one), "level": one.level.value} for one in self.findings]
+        return [{**asdict(finding), "level": finding.level.value} for finding in self.findings]
 
     def _count(self, level: Level) -> int:
-        return sum(one.level is level for one in self.findings)
+        return sum(finding.level is level for finding in self.findings)
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_options
 def doctor(as_json: bool, **options: Any) -> int:
-    """Show the configuration, secrets masked, and look into the broker.
+    """Show the configuration, secrets masked, and diagnose the broker.
 
-    Exits with 1 when workers cannot run with it; warnings are no failure.
+    Exits with 1 if workers cannot run; warnings are no failure.
     """
     config = make_config(options)
-    seen = run(_examine(config))
+    result = run(_examine(config))
     if as_json:
         print_json(
             {
                 "config": config.masked(),
-                "reachable": seen.problem is None,
-                "problem": seen.problem,
-                "findings": seen.rows(),
+                "reachable": result.problem is None,
+                "problem": result.problem,
+                "findings": result.rows(),
             }
         )
     else:
-        _print(config, seen)
-    return 1 if seen.failed() else 0
+        _print(config, result)
+    return 1 if result.failed() else 0
 
 
-def _print(config: Config, seen: Examination) -> None:
+def _print(config: Config, result: Examination) -> None:
     rows = [{"setting": name, "value": value} for name, value in config.masked().items()]
     print_rows(rows, as_json=False)
-    if seen.findings:
-        print_rows(seen.rows(), as_json=False)
-    click.echo(f"{config.driver} at {config.driver_settings.location()}: {seen.verdict()}")
+    if result.findings:
+        print_rows(result.rows(), as_json=False)
+    click.echo(f"{config.driver} at {config.driver_settings.location()}: {result.verdict()}")
 
 
 async def _examine(config: Config) -> Examination:

@@ -1,4 +1,4 @@
-"""Durations as people write them: ``30s``, ``10m``, ``2h``, ``1d``."""
+"""Parses durations such as ``30s``, ``10m``, ``2h`` and ``1d``."""
 
 # pyright: reportMissingTypeArgument=false
 # click's types take an argument since 8.5, and must not be given one before
@@ -21,7 +21,7 @@ def parse_duration(text: str) -> float:
     match = _FORM.fullmatch(text.strip().lower())
     seconds = float(match[1]) * _UNITS[match[2]] if match else math.inf
     if not math.isfinite(seconds):
-        raise ValueError(f"{text!r} is no duration; write one as 30s, 10m, 2h or 1d")
+        raise ValueError(f"{text!r} is not a duration; write 30s, 10m, 2h or 1d")
     return seconds
 
 
@@ -31,7 +31,7 @@ class DurationType(click.ParamType):
     name = "duration"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """Seconds; a usage error says how a duration is written."""
+        """Seconds; anything else is a usage error."""
         if isinstance(value, (int, float)):
             return float(value)
         try:

@@ -1,4 +1,4 @@
-"""``asynctasq enqueue``: call a task from the command line."""
+"""``asynctasq enqueue``: dispatches a task from the command line."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -20,14 +20,14 @@ from asynctasq_cli.output import print_json
 @click.argument("task")
 @click.option("--args", "args", metavar="JSON", default="[]", help='A list, such as [1, "a"].')
 @click.option("--kwargs", metavar="JSON", default="{}", help='An object, such as {"to": "a"}.')
-@click.option("--queue", help="Another queue than the task's own.")
-@click.option("--delay", type=DURATION, help="How long it waits at least: 30s, 10m, 2h, 1d.")
+@click.option("--queue", help="Queue to use instead of the task's own.")
+@click.option("--delay", type=DURATION, help="Minimum delay: 30s, 10m, 2h, 1d.")
 @click.option("--import", "modules", multiple=True, metavar="MODULE",
               help="A module to import first; may be repeated.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_options
 def enqueue(task: str, as_json: bool, **options: Any) -> None:
-    """Store a call of a registered task, and print its id.
+    """Dispatch a call of a registered task, and print its id.
 
     The application's modules are imported as a worker imports them.
 
@@ -55,16 +55,16 @@ def _dispatch(config: Config, call: TaskCall[object], options: dict[str, Any]) -
         call = call.on_queue(options["queue"])
     if options["delay"] is not None:
         call = call.delay(options["delay"])
-    init(config)  # whatever the application's modules called it with
+    init(config)  # overrides an `init` in the application's modules
     return run(call.dispatch())
 
 
 def _parse(option: str, text: str, kind: type) -> Any:
-    what = "a list" if kind is list else "an object"
+    expected = "a list" if kind is list else "an object"
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"{option} must be {what} in JSON: {error}") from error
+        raise click.UsageError(f"{option} must be {expected} in JSON: {error}") from error
     if not isinstance(value, kind):
-        raise click.UsageError(f"{option} must be {what} in JSON, such as {kind()}")
+        raise click.UsageError(f"{option} must be {expected} in JSON, such as {kind()}")
     return value

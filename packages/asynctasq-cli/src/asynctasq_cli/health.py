@@ -1,4 +1,4 @@
-"""``asynctasq health``: whether the broker answers and workers live, for a probe."""
+"""``asynctasq health``: checks for a probe that the broker responds and workers are alive."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -11,22 +11,22 @@ import rich_click as click
 from asynctasq import Config, run
 from asynctasq.drivers import BaseDriver, Inspector, State
 from asynctasq.errors import BrokerError
-from asynctasq_cli.connection import connected, registry
+from asynctasq_cli.connection import connected, require_workers
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_json, printable
 
 
 @click.command()
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
-              metavar="SECONDS", help="How long it may take.")  # fmt: skip
-@click.option("--worker-id", help="Also: this worker lives.")
-@click.option("--queue", help="Also: a worker of this queue lives.")
+              metavar="SECONDS", help="Limit for the whole check.")  # fmt: skip
+@click.option("--worker-id", help="Also check that this worker is alive.")
+@click.option("--queue", help="Also check that a worker of this queue is alive.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_options
 def health(
     timeout: float, worker_id: str | None, queue: str | None, as_json: bool, **options: Any
 ) -> int:
-    """Exit with 0 when the broker answers, and the worker lives if one is asked for; else with 1.
+    """Exit with 0 if the broker responds and the given worker or queue is served, else with 1.
 
     \b
     asynctasq health --timeout 2
@@ -47,24 +47,24 @@ def health(
 async def _problem(
     config: Config, timeout: float, worker_id: str | None, queue: str | None
 ) -> str | None:
-    """What is wrong, in one line; None when nothing is."""
+    """Return the problem in one line; None if there is none."""
     try:
         async with asyncio.timeout(timeout), connected(config) as driver:
-            await _ask(driver, queue or config.default_queue)
+            await _probe(driver, queue or config.default_queue)
             if worker_id is None and queue is None:
                 return None
             return await _missing(driver, config, worker_id, queue)
     except TimeoutError:
         where = config.driver_settings.location()
-        return f"no answer from {config.driver} at {where} within {timeout:g} seconds"
+        return f"no response from {config.driver} at {where} within {timeout:g} seconds"
     except BrokerError as error:
         return str(error)
 
 
-async def _ask(driver: BaseDriver, queue: str) -> None:
-    """Ask for something that costs the broker next to nothing."""
+async def _probe(driver: BaseDriver, queue: str) -> None:
+    """Send the broker a cheap request."""
     if not isinstance(driver, Inspector) or not driver.limits.leases_outlive_connections:
-        return  # where connections mean so much, connecting was an answer
+        return  # connecting has shown that the broker responds
     if State.READY in driver.limits.inspects:
         await driver.find(queue, ["health"])
     else:
@@ -74,9 +74,9 @@ async def _ask(driver: BaseDriver, queue: str) -> None:
 async def _missing(
     driver: BaseDriver, config: Config, worker_id: str | None, queue: str | None
 ) -> str | None:
-    for info, _ in await registry(driver, config).workers():
+    for info, _ in await require_workers(driver, config).workers():
         if worker_id in (None, info.id) and (queue is None or queue in info.queues):
             return None
     name = "" if worker_id is None else f" with the id {worker_id}"
     place = "" if queue is None else f" on the queue {queue}"
-    return f"no live worker{name}{place} is known"
+    return f"no live worker{name}{place}"

@@ -1,7 +1,7 @@
-"""Processes that must not outlive the one that started them.
+"""Starts child processes that never outlive their parent.
 
-Each child holds the reading end of a pipe whose writing end only its parent has: when the parent
-dies, however it dies, the pipe closes, and the child stops in order.
+Each child holds the read end of a pipe whose write end only its parent has: when the parent dies,
+even by SIGKILL, the pipe closes, and the child shuts down gracefully.
 """
 
 import os
@@ -15,7 +15,7 @@ PIPE_VARIABLE = "ASYNCTASQ_CLI_LIFELINE"
 
 
 class Lifeline:
-    """The pipe, and the way to start processes that hang on it."""
+    """A pipe, and the child processes that watch it."""
 
     def __init__(self) -> None:
         self._reading, self._writing = os.pipe()
@@ -26,17 +26,17 @@ class Lifeline:
             [sys.executable, "-m", "asynctasq", *arguments],
             env={**os.environ, PIPE_VARIABLE: str(self._reading)},
             pass_fds=[self._reading],
-            start_new_session=True,  # so that Ctrl+C reaches it once, through us
+            start_new_session=True,  # Ctrl+C reaches the child once, forwarded by the parent
         )
 
     def cut(self) -> None:
-        """Let go: whoever still hangs on it stops."""
+        """Close the pipe: children that are still running shut down."""
         os.close(self._writing)
         os.close(self._reading)
 
 
 def stop_with_parent() -> None:
-    """In a process that a `Lifeline` started: stop in order when the parent is gone."""
+    """Send SIGTERM to this process when its parent is gone, if a `Lifeline` started it."""
     descriptor = os.environ.pop(PIPE_VARIABLE, None)
     if descriptor is None:
         return
@@ -49,12 +49,12 @@ def stop_with_parent() -> None:
 
 
 def without_options(words: Sequence[str], names: Sequence[str]) -> list[str]:
-    """The command line without these options and their values."""
-    rest = iter(words)
+    """Return the command line without these options and their values."""
+    remaining = iter(words)
     kept: list[str] = []
-    for word in rest:
+    for word in remaining:
         if word in names:
-            next(rest, None)
+            next(remaining, None)
         elif word.partition("=")[0] not in names:
             kept.append(word)
     return kept

@@ -1,4 +1,4 @@
-"""How a worker's log reads: lines for people, or JSON objects for machines."""
+"""Formats log records: lines for people, or JSON objects for machines."""
 
 import json
 import logging
@@ -11,19 +11,19 @@ from asynctasq_cli.output import printable
 
 LEVELS = ("debug", "info", "warning", "error")
 
-#: What every record has; the rest was given as ``extra``.
-_USUAL = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+#: Attributes of every record; all others were given as ``extra``.
+_STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
 
-#: What a line for people shows of a task, and how it is called there.
+#: Task fields shown in text lines, and their names there.
 _SHOWN = {"task_id": "id", "queue": "queue", "attempt": "attempt"}
 
 
 class TaskFields(logging.Filter):
-    """Gives every record that is logged inside a task what there is to know of the task."""
+    """Adds the task's fields to every record that is logged inside a task."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add what is missing; let everything pass."""
+        """Add missing fields; never drop a record."""
         if not hasattr(record, "task_id") and running_task.get(None) is not None:
             context = current_context()
             record.task_name, record.task_id = context.name, context.id
@@ -37,7 +37,7 @@ class TextFormatter(logging.Formatter):
     """``12:00:01 INFO  message id=… queue=… attempt=…``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and a traceback if there is one."""
+        """Return one line, followed by the traceback if there is one."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         line = f"{clock} {record.levelname:<7} {record.getMessage()}"
         if hasattr(record, "task_id"):
@@ -45,16 +45,16 @@ class TextFormatter(logging.Formatter):
             line += "".join(f" {short}={values[n]}" for n, short in _SHOWN.items() if n in values)
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
-        # our own lines quote messages and errors, which may hold anything
+        # lines of asynctasq quote messages and errors, which may hold control characters
         return printable(line) if record.name.startswith("asynctasq") else line
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; what a record was given as ``extra`` is in it."""
+    """One JSON object per line, with the record's ``extra`` attributes."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as an object."""
-        extra = {name: value for name, value in vars(record).items() if name not in _USUAL}
+        """Return the record as an object."""
+        extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         entry: dict[str, object] = {
             **extra,
             "time": record.created,
@@ -68,9 +68,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(level: str, log_format: str, silenced: Sequence[str] = ()) -> None:
-    """Log to standard error: ours and the application's at `level`, asyncio's warnings.
+    """Log to standard error at `level`; asyncio at warning or above, `silenced` hardly at all.
 
-    A worker's pool calls this in each of its processes, too, so it needs little.
+    The process pool of a worker also calls this in each of its processes.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())

@@ -1,4 +1,4 @@
-"""``asynctasq migrate``: create and upgrade the broker's tables."""
+"""``asynctasq migrate``: creates and upgrades the broker's tables."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -16,11 +16,13 @@ from asynctasq_cli.output import print_json
 
 @click.command()
 @click.option("--sql", "as_sql", is_flag=True, help="Print the SQL, and change nothing.")
-@click.option("--check", is_flag=True, help="Change nothing; exit 1 when something is pending.")
+@click.option(
+    "--check", is_flag=True, help="Change nothing; exit with 1 if a migration is pending."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_options
 def migrate(as_sql: bool, check: bool, as_json: bool, **options: Any) -> int:
-    """Create the tables of a database that serves as a broker, or bring them up to date.
+    """Create or upgrade the tables of a database that serves as a broker.
 
     \b
     asynctasq migrate --driver postgres --postgres-dsn postgresql://user@host/db
@@ -36,7 +38,7 @@ def migrate(as_sql: bool, check: bool, as_json: bool, **options: Any) -> int:
         print_json({"pending" if check else "applied": names})
     else:
         word = "pending" if check else "applied"
-        click.echo("\n".join(f"{word}: {name}" for name in names) or "the tables are up to date")
+        click.echo("\n".join(f"{word}: {name}" for name in names) or "tables are up to date")
     return 1 if check and names else 0
 
 

@@ -1,4 +1,4 @@
-"""Options made of settings: every setting of core and of the installed drivers is one."""
+"""Makes command-line options of the settings of core and of the installed drivers."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -19,12 +19,12 @@ from asynctasq_cli.setting_help import setting_help
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-#: Understood, but not shown: ``--import`` says the same, and reads better.
+#: Accepted but not shown in the help: ``--import`` does the same, and reads better.
 _HIDDEN = {"imports"}
 
 
 def config_options(command: Command) -> Command:
-    """Give a command an option for every setting; they arrive as keyword arguments."""
+    """Add an option for every setting to a command; values are passed as keyword arguments."""
     for model in reversed(_models().values()):
         texts = setting_help(model)
         for name, field in reversed(model.model_fields.items()):
@@ -41,14 +41,14 @@ def config_options(command: Command) -> Command:
 
 
 def make_config(options: dict[str, Any]) -> Config:
-    """The configuration for the options that were given."""
+    """Return the configuration for the given options."""
     names = {name for model in _models().values() for name in model.model_fields}
     given = {name: options[name] for name in names & options.keys()}
     return Config(**{name: value for name, value in given.items() if value is not None})
 
 
 def option_groups(own: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """How the help groups the options: the command's own, the general ones, each driver's."""
+    """Return the groups of options in the help: the command's own, the general, each driver's."""
     groups = [{"name": "Options", "options": [*own]}]
     for title, model in _models().items():
         flags = [_flag(name) for name in model.model_fields if name not in _HIDDEN]
@@ -57,30 +57,30 @@ def option_groups(own: Iterable[str] = ()) -> list[dict[str, Any]]:
 
 
 def unknown_option(flag: str) -> str | None:
-    """What to say of an option nobody has, when a driver that is not installed has it."""
+    """Return the error for an option of a driver that is not installed; None for any other."""
     name = flag.lstrip("-").partition("=")[0].replace("-", "_")
     hint = registry.install_hint(name)
     return f"{flag} belongs to a driver that is not installed: {hint}" if hint else None
 
 
 def driver_settings() -> dict[str, type[DriverSettings]]:
-    """Name to settings of every installed driver."""
+    """Return the settings class of every installed driver, by name."""
     found: dict[str, type[DriverSettings]] = {}
     for driver in registry.driver_names():
         try:
             found[driver] = registry.settings_class(driver)
-        except DriverIncompatible:  # says so itself when it is chosen
+        except DriverIncompatible:  # raised again when the driver is chosen
             continue
     return found
 
 
 def client_loggers() -> list[str]:
-    """Loggers of the client libraries of the installed drivers."""
+    """Return the loggers of the installed drivers' client libraries."""
     return [name for settings in driver_settings().values() for name in settings.client_loggers]
 
 
 def parse_queues(text: str) -> list[str]:
-    """The names in a comma-separated list; raises `ConfigError` when there is none."""
+    """Return the names in a comma-separated list; raises `ConfigError` if there are none."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise ConfigError("--queues needs at least one name, such as --queues default")
@@ -88,7 +88,7 @@ def parse_queues(text: str) -> list[str]:
 
 
 def _models() -> dict[str, type[Settings]]:
-    """Title in the help to the settings below it."""
+    """Return the settings by their title in the help."""
     drivers = {f"{name} driver": settings for name, settings in driver_settings().items()}
     return {"Configuration": Config, **drivers}
 

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for machines; control characters are escaped."""
+"""Prints results: tables for people, JSON for machines; control characters are escaped."""
 
 import json
 import sys
@@ -12,9 +12,9 @@ from rich.text import Text
 
 
 def print_rows(
-    rows: Sequence[dict[str, Any]], *, as_json: bool, title: str = "", empty: str = "nothing there"
+    rows: Sequence[dict[str, Any]], *, as_json: bool, title: str = "", empty: str = "no results"
 ) -> None:
-    """Print objects: as a JSON list, or as a table with a column for each key."""
+    """Print objects as a JSON list, or as a table with a column for each key."""
     if as_json:
         print_json(rows)
     elif not rows:
@@ -24,7 +24,7 @@ def print_rows(
 
 
 def table_of(rows: Sequence[dict[str, Any]], *, title: str = "") -> Table:
-    """Objects as a table with a column for each key; there is at least one object."""
+    """Make a table with a column for each key; `rows` must not be empty."""
     table = Table(title=title or None, title_justify="left")
     for key, value in rows[0].items():
         table.add_column(key, justify="right" if isinstance(value, (int, float)) else "left")
@@ -34,7 +34,7 @@ def table_of(rows: Sequence[dict[str, Any]], *, title: str = "") -> Table:
 
 
 def print_details(details: dict[str, Any], *, as_json: bool) -> None:
-    """Print one object: as JSON, or a line for each of its keys."""
+    """Print an object as JSON, or as a line for each key."""
     if as_json:
         print_json(details)
     else:
@@ -43,7 +43,7 @@ def print_details(details: dict[str, Any], *, as_json: bool) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON on standard output; keys that JSON has not are written as Python's."""
+    """Print a value as JSON on standard output; keys JSON does not support are printed by repr."""
     try:
         text = json.dumps(value, indent=2, default=str, ensure_ascii=True)
     except TypeError:
@@ -56,12 +56,12 @@ def _with_keys(value: Any) -> Any:
         pairs = cast(dict[object, Any], value).items()
         return {k if isinstance(k, str) else repr(k): _with_keys(v) for k, v in pairs}
     if isinstance(value, (list, tuple)):
-        return [_with_keys(one) for one in cast(Sequence[Any], value)]
+        return [_with_keys(item) for item in cast(Sequence[Any], value)]
     return value
 
 
 def printable(value: object) -> str:
-    """A value as text that cannot steer a terminal."""
+    """Return a value as text that cannot control a terminal."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -70,5 +70,5 @@ def printable(value: object) -> str:
 
 
 def console() -> Console:
-    """Standard output; not cut to a width where nobody looks."""
+    """Return a console on standard output; 200 columns wide if that is no terminal."""
     return Console() if sys.stdout.isatty() else Console(width=200)

@@ -1,4 +1,4 @@
-"""``asynctasq pause`` and ``resume``: hold queues back while everything else goes on."""
+"""``asynctasq pause`` and ``resume``: stop and resume the delivery of queues."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -9,7 +9,7 @@ from typing import Any
 import rich_click as click
 
 from asynctasq.drivers import BaseDriver
-from asynctasq_cli.connection import control, with_driver
+from asynctasq_cli.connection import require_control, with_driver
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_json, printable
 
@@ -19,14 +19,14 @@ from asynctasq_cli.output import print_json, printable
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 @config_options
 def pause(queues: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Deliver nothing more of these queues, to any worker, until they are resumed.
+    """Stop the delivery of queues to all workers, until they are resumed.
 
-    What runs goes on to its end, and new messages are stored as ever.
+    Running tasks finish, and new messages are stored as usual.
 
     \b
     asynctasq pause emails reports
     """
-    _steer(queues, as_json, options, pausing=True)
+    _set_paused(queues, as_json, options, pausing=True)
 
 
 @click.command()
@@ -34,20 +34,22 @@ def pause(queues: tuple[str, ...], as_json: bool, **options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 @config_options
 def resume(queues: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Deliver paused queues again.
+    """Resume the delivery of paused queues.
 
     \b
     asynctasq resume emails reports
     """
-    _steer(queues, as_json, options, pausing=False)
+    _set_paused(queues, as_json, options, pausing=False)
 
 
-def _steer(queues: Sequence[str], as_json: bool, options: dict[str, Any], *, pausing: bool) -> None:
+def _set_paused(
+    queues: Sequence[str], as_json: bool, options: dict[str, Any], *, pausing: bool
+) -> None:
     config = make_config(options)
 
     async def work(driver: BaseDriver) -> dict[str, bool]:
-        able = control(driver, config, "pause queues")
-        change = able.pause if pausing else able.resume
+        control = require_control(driver, config, "pause queues")
+        change = control.pause if pausing else control.resume
         return {queue: await change(queue) for queue in dict.fromkeys(queues)}
 
     changed = with_driver(config, work)

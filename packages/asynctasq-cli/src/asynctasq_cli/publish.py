@@ -1,4 +1,4 @@
-"""``asynctasq publish``: a ``.env`` to fill in, with every setting and what it is for."""
+"""``asynctasq publish``: writes a template of ``.env`` with every setting and its meaning."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -18,17 +18,17 @@ from asynctasq_cli.setting_help import default_text, setting_texts
 
 WIDTH = 100
 _HEAD = """\
-# Settings of AsyncTasQ, with their defaults: copy this to .env, and uncomment what you change.
-# Options and variables of the environment go before it. Durations are in seconds."""
+# Settings of AsyncTasQ and their defaults: copy this to .env, and uncomment the lines you change.
+# Command-line options and environment variables take precedence. Durations are in seconds."""
 
 
 @click.command()
 @click.argument("file", default=".env.example", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--driver", "drivers", multiple=True, metavar="NAME",
-              help="Its settings; those of all installed drivers if none is named.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+              help="Driver to include; all installed drivers by default.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 def publish(file: str, drivers: tuple[str, ...], force: bool) -> None:
-    """Write a template of .env with all settings to FILE, or to the terminal if that is -.
+    """Write a template of .env with all settings to FILE, or to standard output if FILE is -.
 
     \b
     asynctasq publish
@@ -42,14 +42,14 @@ def publish(file: str, drivers: tuple[str, ...], force: bool) -> None:
         with Path(file).open("w" if force else "x", encoding="utf-8") as out:
             out.write(text)
     except FileExistsError:
-        raise ConfigError(f"{file} is there already; --force replaces it") from None
+        raise ConfigError(f"{file} exists already; --force replaces it") from None
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error.strerror}") from None
     click.echo(f"wrote {file}")
 
 
 def template(drivers: Sequence[str]) -> str:
-    """All settings as lines of ``.env``, commented out; raises `DriverNotFound`."""
+    """Return all settings as commented-out lines of ``.env``; raises `DriverNotFound`."""
     sections = [(name, registry.settings_class(name)) for name in drivers]
     blocks = [_HEAD, *_settings(Config)]
     for name, model in sections:
@@ -60,8 +60,8 @@ def template(drivers: Sequence[str]) -> str:
 def _settings(model: type[BaseModel]) -> Iterator[str]:
     texts = setting_texts(model)
     for name, field in model.model_fields.items():
-        said = texts.get(name, "").replace("`", "")
+        text = texts.get(name, "").replace("`", "")
         comment = textwrap.wrap(
-            said, WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False
+            text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False
         )
         yield "\n".join([*comment, f"# {ENV_PREFIX}{name.upper()}={default_text(field)}"])

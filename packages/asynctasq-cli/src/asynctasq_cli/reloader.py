@@ -1,4 +1,4 @@
-"""``--reload``: restarts the worker when a source file changes. For development."""
+"""``--reload``: restarts the worker when a source file changes, for development."""
 
 import os
 import signal
@@ -14,13 +14,13 @@ import rich_click as click
 from asynctasq_cli.lifeline import Lifeline
 
 PAUSE = 0.5
-#: Seconds running tasks have to finish; then they are given back.
+#: Seconds running tasks have to finish; then they are released.
 PATIENCE = 10.0
 SKIPPED = {"node_modules", "__pycache__", "venv", "site-packages"}
 
 
 def reload_worker() -> int:
-    """Run this command line without ``--reload``, again after each change; returns a code."""
+    """Run this command line without ``--reload``, restart after each change; returns a code."""
     arguments = [word for word in sys.argv[1:] if word != "--reload"]
     signal.signal(signal.SIGTERM, _exit)
     lifeline = Lifeline()
@@ -32,7 +32,7 @@ def reload_worker() -> int:
                 time.sleep(PAUSE)
         finally:
             _end(process)
-        click.echo("a source file changed: starting again", err=True)
+        click.echo("a source file changed: restarting", err=True)
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:
@@ -56,7 +56,7 @@ def _sources(root: Path) -> Iterator[Path]:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Stop the worker: in order, then without waiting for its tasks, then by force."""
+    """Stop the worker: gracefully, then without waiting for its tasks, then by SIGKILL."""
     try:
         for _ in range(2):
             process.terminate()

@@ -1,4 +1,4 @@
-"""Which dead messages are meant: by id, by filters, or all."""
+"""Selects dead messages: by id, by filters, or all."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -12,7 +12,7 @@ import rich_click as click
 
 from asynctasq import Config
 from asynctasq.drivers import State, StoredMessage
-from asynctasq_cli.browse import View
+from asynctasq_cli.browse import MessageBrowser
 from asynctasq_cli.decode import task_in
 from asynctasq_cli.durations import DURATION
 from asynctasq_cli.output import printable
@@ -22,7 +22,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a message has to be; ages in seconds since it died."""
+    """Conditions a dead message must meet; ages are in seconds since it died."""
 
     queue: str | None = None
     task: str | None = None
@@ -31,11 +31,11 @@ class Filters:
     newer_than: float | None = None
 
     def given(self) -> bool:
-        """Whether there is a filter at all."""
+        """Whether any filter is set."""
         return self != Filters()
 
     def match(self, config: Config, message: StoredMessage) -> bool:
-        """Whether a message of the right queue passes; what is costly is looked at last."""
+        """Whether a message of the right queue matches; decodes its body only if needed."""
         if self.older_than is not None and message.seconds <= self.older_than:
             return False
         if self.newer_than is not None and message.seconds >= self.newer_than:
@@ -46,10 +46,10 @@ class Filters:
 
 
 def filter_options(command: Command) -> Command:
-    """Give a command the filters as options; `take_filters` reads them."""
+    """Add the filters as options to a command; `take_filters` reads them."""
     for option in (
-        click.option("--newer-than", type=DURATION, help="Died at most so long ago: 10m, 2h."),
-        click.option("--older-than", type=DURATION, help="Died at least so long ago: 30s, 1d."),
+        click.option("--newer-than", type=DURATION, help="Died more recently than this: 10m, 2h."),
+        click.option("--older-than", type=DURATION, help="Died longer ago than this: 30s, 1d."),
         click.option("--error", metavar="TEXT", help="Part of the error's first line."),
         click.option("--name", metavar="TASK", help="Only of this task."),
         click.option("--queue", help="Only of this queue."),
@@ -59,7 +59,7 @@ def filter_options(command: Command) -> Command:
 
 
 def take_filters(options: dict[str, Any]) -> Filters:
-    """The filters among the options, which are taken out."""
+    """Remove the filters from the options and return them."""
     return Filters(
         queue=options.pop("queue"),
         task=options.pop("name"),
@@ -70,37 +70,37 @@ def take_filters(options: dict[str, Any]) -> Filters:
 
 
 def check_choice(ids: Sequence[str], filters: Filters, everything: bool) -> None:
-    """Refuse a choice that says nothing, or two things; raises a usage error."""
+    """Raise a usage error if the choice is empty or ambiguous."""
     if ids and (everything or filters != Filters(queue=filters.queue)):
         raise click.UsageError("name the ids, or give filters or --all, not both")
     if not ids and not everything and not filters.given():
-        raise click.UsageError("name the ids, give a filter such as --name, or say --all")
+        raise click.UsageError("name the ids, give a filter such as --name, or use --all")
 
 
 async def choose(
-    view: View, ids: Sequence[str], filters: Filters, *, bodies: bool
+    browser: MessageBrowser, ids: Sequence[str], filters: Filters, *, bodies: bool
 ) -> list[StoredMessage]:
-    """The dead messages that are meant, all of them before any is touched.
+    """Return all chosen dead messages before any is changed.
 
-    So what dies again or anew meanwhile is not among them. An id that is not dead is an error.
-    Without `bodies` those are empty, as there may be very many.
+    So messages that die meanwhile are not among them. An id that is not dead is an error.
+    Without `bodies`, bodies are dropped to save memory.
     """
     if ids:
-        return await find_dead(view, list(dict.fromkeys(ids)), filters.queue)
-    return await matching(view, filters, bodies=bodies)
+        return await find_dead(browser, list(dict.fromkeys(ids)), filters.queue)
+    return await matching(browser, filters, bodies=bodies)
 
 
 async def matching(
-    view: View, filters: Filters, *, limit: int | None = None, bodies: bool = True
+    browser: MessageBrowser, filters: Filters, *, limit: int | None = None, bodies: bool = True
 ) -> list[StoredMessage]:
-    """The dead messages that pass, the latest first, and no more than `limit` of them."""
+    """Return at most `limit` matching dead messages, latest first."""
     found: list[StoredMessage] = []
     wanted = limit if filters == Filters(queue=filters.queue) else None
-    for queue in await view.names(filters.queue):
-        async with aclosing(view.messages(queue, State.DEAD, wanted=wanted)) as messages:
+    for queue in await browser.names(filters.queue):
+        async with aclosing(browser.messages(queue, State.DEAD, wanted=wanted)) as messages:
             here: list[StoredMessage] = []
             async for message in messages:
-                if filters.match(view.config, message):
+                if filters.match(browser.config, message):
                     here.append(message if bodies else replace(message, body=b""))
                 if len(here) == limit:
                     break
@@ -109,15 +109,18 @@ async def matching(
     return found[:limit]
 
 
-async def find_dead(view: View, ids: Sequence[str], queue: str | None) -> list[StoredMessage]:
-    """The dead messages with these ids; an error if one is not among them."""
-    found = [one for one in await view.find(ids, queue) if one.state is State.DEAD]
-    missing = [printable(one) for one in ids if one not in {message.id for message in found}]
+async def find_dead(
+    browser: MessageBrowser, ids: Sequence[str], queue: str | None
+) -> list[StoredMessage]:
+    """Return the dead messages with these ids; raises a click error if one is missing."""
+    found = [message for message in await browser.find(ids, queue) if message.state is State.DEAD]
+    known = {message.id for message in found}
+    missing = [printable(message_id) for message_id in ids if message_id not in known]
     if missing:
-        raise click.ClickException(f"not among the dead: {', '.join(missing)}")
+        raise click.ClickException(f"no dead message with the id: {', '.join(missing)}")
     return found
 
 
 def error_of(message: StoredMessage) -> str:
-    """The first line of a message's note."""
+    """Return the first line of a message's note."""
     return message.note.partition("\n")[0]

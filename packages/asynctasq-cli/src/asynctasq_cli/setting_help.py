@@ -1,4 +1,4 @@
-"""What the help says of a setting: its line in the docstring of its model, and its default."""
+"""Help texts of settings: the entry in the docstring of the model, and the default."""
 
 import inspect
 import re
@@ -13,7 +13,7 @@ _ENTRY = re.compile(r"^    (?=\S)", re.MULTILINE)
 
 
 def setting_help(model: type[BaseModel]) -> dict[str, str]:
-    """Name of a setting to its help text."""
+    """Return the help text of each setting."""
     texts = setting_texts(model)
     return {
         name: f"{_as_help(texts.get(name, ''))}{_default(field)}".strip()
@@ -22,14 +22,14 @@ def setting_help(model: type[BaseModel]) -> dict[str, str]:
 
 
 def setting_texts(model: type[BaseModel]) -> dict[str, str]:
-    """Name of a setting to what the docstring says of it, marked up as there."""
+    """Return the docstring's entry for each setting, with its markup."""
     return dict(_documented(model))
 
 
 def default_text(field: FieldInfo) -> str:
-    """The default as it is written in ``.env``; nothing where it is no value."""
+    """Return the default as written in ``.env``; empty if there is none."""
     value: object = field.get_default()
-    if isinstance(value, SecretStr):  # a default is no secret
+    if isinstance(value, SecretStr):  # a default is not secret
         value = value.get_secret_value()
     if value is None or value == () or field.is_required() or field.default_factory is not None:
         return ""

@@ -1,4 +1,4 @@
-"""``--processes N``: one process watches over N workers, and ends when they have."""
+"""``--processes N``: supervises N worker processes, and ends when they have ended."""
 
 import logging
 import signal
@@ -17,7 +17,7 @@ logger = logging.getLogger("asynctasq.supervisor")
 HEALTHY = 5.0
 #: Longest pause before a restart, in seconds.
 LONGEST_PAUSE = 30.0
-#: Seconds that a worker has beyond its shutdown timeout.
+#: Seconds a worker has beyond its shutdown timeout before it is killed.
 MARGIN = 15.0
 TICK = 0.1
 #: Options that differ from worker to worker.
@@ -26,7 +26,7 @@ OWN = ("--worker-id", "--metrics-port")
 
 @dataclass(slots=True)
 class Member:
-    """One place in the fleet, and the process that fills it."""
+    """A slot of the fleet, and its current process."""
 
     arguments: Sequence[str]
     process: "subprocess.Popen[bytes] | None" = None
@@ -41,9 +41,9 @@ class Fleet:
     """The workers of one supervisor.
 
     Attributes:
-        shutdown_timeout: how long a worker takes to stop, at most.
-        signals: what has arrived; handled between two looks at the processes, so that none is
-            missed by a process that is just being started.
+        shutdown_timeout: seconds a worker takes to stop, at most.
+        signals: received signals; forwarded between two polls of the processes, so that a process
+            that is just being started does not miss one.
         code: the exit code so far.
     """
 
@@ -55,14 +55,14 @@ class Fleet:
     code: int = 0
 
     def run(self, lifeline: Lifeline) -> int:
-        """Keep every place filled until all have finished; returns an exit code."""
+        """Restart ended workers until all have finished; returns an exit code."""
         while not self._is_over():
             self._start_missing(lifeline)
             time.sleep(TICK)
             self._forward_signals()
             self._reap()
             if time.monotonic() > self.deadline:
-                logger.error("killing workers that did not end in time")
+                logger.error("killing workers that did not stop in time")
                 self._send(signal.SIGKILL)
                 self.code, self.deadline = 1, float("inf")
         return self.code
@@ -104,19 +104,19 @@ class Fleet:
 
 
 def supervise(shutdown_timeout: float, each: Sequence[Sequence[str]]) -> int:
-    """Run a worker for each of `each` until stopped; returns an exit code.
+    """Run a worker for each item of `each` until stopped; returns an exit code.
 
     Args:
-        each: what a worker's command line has of its own; the rest is this process's.
+        each: the options of one worker; the others are taken from this process's command line.
     """
     words = without_options(sys.argv[1:], ("--processes", *OWN))
     fleet = Fleet([Member([*words, *own]) for own in each], shutdown_timeout)
 
-    def note(number: int, _frame: FrameType | None) -> None:
+    def record(number: int, _frame: FrameType | None) -> None:
         fleet.signals.append(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, note)
+        signal.signal(number, record)
     lifeline = Lifeline()
     try:
         return fleet.run(lifeline)
@@ -129,4 +129,4 @@ def _plan_restart(member: Member, code: int) -> None:
     member.failures = 0 if lived >= HEALTHY else member.failures + 1
     pause = min(LONGEST_PAUSE, 0.5 * 2**member.failures) if member.failures else 0.0
     member.not_before = time.monotonic() + pause
-    logger.warning("a worker ended with code %s; another starts in %.1f s", code, pause)
+    logger.warning("a worker exited with code %s; restarting in %.1f s", code, pause)

@@ -1,4 +1,4 @@
-"""Counts what happened to each task."""
+"""Counts events by task, for the table of ``asynctasq demo``."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -11,7 +11,7 @@ _COLUMNS = {"runs": TaskStarted, "succeeded": TaskSucceeded, "retried": TaskRetr
 
 
 class Tally:
-    """An emitter that counts.
+    """An emitter that counts events.
 
     Args:
         ended: called for each task that will not run again.
@@ -32,11 +32,11 @@ class Tally:
             self._ended()
 
     def total(self, kind: type[Event]) -> int:
-        """How often it happened, to all tasks."""
-        return sum(count for (_, what), count in self._counts.items() if what is kind)
+        """Return the number of events of a kind, over all tasks."""
+        return sum(count for (_, counted), count in self._counts.items() if counted is kind)
 
     def table(self) -> Table:
-        """A row for each task."""
+        """Return a table with a row for each task."""
         table = Table()
         table.add_column("task")
         for column in (*_COLUMNS, "dead", "mean time"):

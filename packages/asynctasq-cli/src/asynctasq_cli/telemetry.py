@@ -1,4 +1,4 @@
-"""What a worker tells of itself: ``--emit``, ``--metrics-port``, ``--otel``."""
+"""Telemetry options of a worker: ``--emit``, ``--metrics-port``, ``--otel``."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -18,23 +18,23 @@ from asynctasq.events.emitters import check_names
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-#: All addresses: Prometheus and a kubelet's probes come from outside of the container.
+#: All addresses: Prometheus and kubelet probes connect from outside the container.
 HOST = "0.0.0.0"
 PORTS = 65535
 
 _OPTIONS = (
     click.option("--emit", multiple=True, metavar="NAME",
-                 help="Tell events to logging, redis or module:object; may be repeated."),
+                 help="Send events to logging, redis or module:object; may be repeated."),
     click.option("--metrics-port", type=click.IntRange(0, PORTS), metavar="PORT",
-                 help="Serve /metrics and /healthz there; 0 takes a free one."),
+                 help="Serve /metrics and /healthz on this port; 0 picks a free one."),
     click.option("--metrics-host", default=HOST, show_default=True, metavar="HOST",
-                 help="Address to serve them on."),
+                 help="Address to serve metrics on."),
     click.option("--otel", is_flag=True, help="Trace with OpenTelemetry."),
 )  # fmt: skip
 
 
 def telemetry_options(command: Command) -> Command:
-    """Give a command these options."""
+    """Add the telemetry options to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -42,7 +42,7 @@ def telemetry_options(command: Command) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What was asked for."""
+    """The telemetry settings of a worker command."""
 
     emit: Sequence[str]
     host: str
@@ -51,13 +51,13 @@ class Telemetry:
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Self:
-        """What a command's options say."""
+        """Take the settings from a command's options."""
         return cls(
             options["emit"], options["metrics_host"], options["metrics_port"], options["otel"]
         )
 
     def check(self, processes: int) -> None:
-        """Refuse what cannot work: unknown emitters, missing extras, ports that are taken."""
+        """Raise for settings that cannot work: unknown emitters, missing extras, taken ports."""
         check_names(self.emit)
         if self.otel:
             import_module("asynctasq.otel")
@@ -69,18 +69,18 @@ class Telemetry:
                 _check_port(self.host, port)
 
     def port_of(self, number: int) -> int | None:
-        """The port of the process with this number, from 0 on: each has its own."""
+        """Return the port of the process with this number, counted from 0."""
         return self.port and self.port + number
 
     def trace(self) -> None:
-        """Switch tracing on, if that was asked for."""
+        """Enable tracing if `otel` is set."""
         if self.otel:
             from asynctasq.otel import instrument
 
             instrument()
 
     def emitters(self, config: Config) -> list[EventEmitter]:
-        """Who is to be told of events."""
+        """Make the configured emitters."""
         found = [make_emitter(name, config) for name in self.emit]
         if self.port is not None:
             from asynctasq.prometheus import Metrics
@@ -90,7 +90,7 @@ class Telemetry:
 
     @asynccontextmanager
     async def serving(self, worker: Worker) -> AsyncGenerator[str | None]:
-        """Serve while this is entered; yields the address, if there is one."""
+        """Serve metrics while the context is entered; yields their URL, None without a port."""
         if self.port is None:
             yield None
             return

@@ -1,4 +1,4 @@
-"""Looks at the queues again and again, and goes on when the broker goes away and comes back."""
+"""Polls the queues for ``queues --watch``, and keeps polling while the broker is away."""
 
 import asyncio
 import json
@@ -21,40 +21,40 @@ from asynctasq_cli.connection import connected
 from asynctasq_cli.output import console, printable, table_of
 
 Rows = Sequence[dict[str, Any]]
-Look = Callable[[BaseDriver], Awaitable[Rows]]
+ReadRows = Callable[[BaseDriver], Awaitable[Rows]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What came of one look; with a `problem`, `rows` are those of the last that went well."""
+class PollResult:
+    """The result of one poll; with a `problem`, `rows` are those of the last successful poll."""
 
     time: float
     rows: Rows
     problem: str | None = None
 
 
-async def watch(config: Config, look: Look, *, every: float, as_json: bool) -> None:
-    """Show what `look` returns, every so many seconds, until cancelled.
+async def watch(config: Config, read_rows: ReadRows, *, every: float, as_json: bool) -> None:
+    """Show the result of `read_rows` every `every` seconds, until cancelled.
 
-    Raises `BrokerUnavailable` when the broker is not there at the beginning.
+    Raises `BrokerUnavailable` if the broker is away at the start.
     """
     async with connected(config) as driver:
-        rows = await look(driver)
+        rows = await read_rows(driver)
         with _screen(as_json) as show:
-            show(Sight(time.time(), _with_change(rows, None)))
+            show(PollResult(time.time(), _with_change(rows, None)))
             while True:
                 await asyncio.sleep(every)
                 before = rows
                 try:
-                    rows = await look(driver)
+                    rows = await read_rows(driver)
                 except BrokerUnavailable as error:
-                    show(Sight(time.time(), _with_change(rows, None), str(error)))
+                    show(PollResult(time.time(), _with_change(rows, None), str(error)))
                 else:
-                    show(Sight(time.time(), _with_change(rows, before)))
+                    show(PollResult(time.time(), _with_change(rows, before)))
 
 
 def _with_change(rows: Rows, before: Rows | None) -> Rows:
-    """Rows with the change of what is unfinished since `before`."""
+    """Add the change of unfinished messages since `before` to each row."""
     known = None if before is None else {row["queue"]: _unfinished(row) for row in before}
     return [
         {**row, "change": None if known is None else _unfinished(row) - known.get(row["queue"], 0)}
@@ -67,27 +67,27 @@ def _unfinished(row: dict[str, Any]) -> int:
 
 
 @contextmanager
-def _screen(as_json: bool) -> Generator[Callable[[Sight], None], None, None]:
+def _screen(as_json: bool) -> Generator[Callable[[PollResult], None], None, None]:
     if as_json:
         yield _print_line
     elif not sys.stdout.isatty():
-        yield lambda sight: console().print(_picture(sight))
+        yield lambda result: console().print(_picture(result))
     else:
         with Live(console=console(), auto_refresh=False) as live:
-            yield lambda sight: live.update(_picture(sight), refresh=True)
+            yield lambda result: live.update(_picture(result), refresh=True)
 
 
-def _print_line(sight: Sight) -> None:
-    found = {"queues": sight.rows} if sight.problem is None else {"problem": sight.problem}
-    click.echo(json.dumps({"time": sight.time, **found}, ensure_ascii=True))
+def _print_line(result: PollResult) -> None:
+    found = {"queues": result.rows} if result.problem is None else {"problem": result.problem}
+    click.echo(json.dumps({"time": result.time, **found}, ensure_ascii=True))
 
 
-def _picture(sight: Sight) -> Group:
-    clock = time.strftime("%H:%M:%S", time.localtime(sight.time))
-    status = clock if sight.problem is None else f"{clock}  {sight.problem}; trying again"
-    rows = [_readable(row) for row in sight.rows]
+def _picture(result: PollResult) -> Group:
+    clock = time.strftime("%H:%M:%S", time.localtime(result.time))
+    status = clock if result.problem is None else f"{clock}  {result.problem}; retrying"
+    rows = [_readable(row) for row in result.rows]
     content = table_of(rows) if rows else Text("no queue holds a message")
-    style = "" if sight.problem is None else "red"
+    style = "" if result.problem is None else "red"
     return Group(content, Text(printable(status), style=style))
 
 
@@ -97,6 +97,6 @@ def _readable(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def readable(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of counts for people."""
+    """Return a row of counts with words instead of booleans."""
     words = {True: "yes", False: "no", None: None}
     return {**row, "paused": words[row["paused"]]}

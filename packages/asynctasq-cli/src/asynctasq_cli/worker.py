@@ -23,25 +23,31 @@ from asynctasq_cli.telemetry import Telemetry, telemetry_options
 
 
 @click.command()
-@click.option("--queues", default="default", show_default=True, help="Names, first served first.")
-@click.option("--concurrency", type=int, default=10, show_default=True, help="Tasks at once.")
-@click.option("--max-tasks", type=int, help="End after exactly so many tasks.")
-@click.option("--burst", is_flag=True, help="End when there is nothing left to do.")
+@click.option(
+    "--queues", default="default", show_default=True, help="Queue names, highest priority first."
+)
+@click.option(
+    "--concurrency", type=int, default=10, show_default=True, help="Tasks running at once."
+)
+@click.option("--max-tasks", type=int, help="End after this number of tasks.")
+@click.option("--burst", is_flag=True, help="End when no task is left.")
 @click.option("--import", "modules", multiple=True, metavar="MODULE",
-              help="A module to import at the start; may be repeated.")  # fmt: skip
-@click.option("--processes", type=int, default=1, show_default=True, help="Worker processes.")
-@click.option("--worker-id", help="Its name; made of host and process id by default.")
+              help="Module to import at the start; may be repeated.")  # fmt: skip
+@click.option(
+    "--processes", type=int, default=1, show_default=True, help="Number of worker processes."
+)
+@click.option("--worker-id", help="Worker's name; host and process id by default.")
 @click.option("--shutdown-timeout", type=float, default=25.0, show_default=True, metavar="SECONDS",
-              help="How long running tasks may take to finish.")  # fmt: skip
+              help="Time for running tasks to finish at shutdown.")  # fmt: skip
 @click.option("--lease", type=float, default=30.0, show_default=True, metavar="SECONDS",
-              help="After so long a dead worker's tasks are taken over.")  # fmt: skip
+              help="Time until a dead worker's tasks are redelivered.")  # fmt: skip
 @click.option("--refusal-limit", type=float, default=300.0, show_default=True, metavar="SECONDS",
-              help="How long to go on with a broker that begins to refuse.")  # fmt: skip
+              help="Time to keep running while the broker rejects requests.")  # fmt: skip
 @click.option("--heartbeat-interval", type=float, default=60.0, show_default=True,
-              metavar="SECONDS", help="Between heartbeats.")  # fmt: skip
-@click.option("--log-level", default="info", show_default=True, help="From which level on.",
+              metavar="SECONDS", help="Time between heartbeats.")  # fmt: skip
+@click.option("--log-level", default="info", show_default=True, help="Lowest level to log.",
               type=click.Choice(LEVELS, case_sensitive=False))  # fmt: skip
-@click.option("--log-format", default="text", show_default=True, help="For people or machines.",
+@click.option("--log-format", default="text", show_default=True, help="Lines of text, or of JSON.",
               type=click.Choice(["text", "json"]))  # fmt: skip
 @telemetry_options
 @click.option("--reload", is_flag=True, help="Restart when a source file changes.")
@@ -59,7 +65,7 @@ def worker(**options: Any) -> int:
     set_up_logs()
     stop_with_parent()
     config, telemetry = _config(options), Telemetry.of(options)
-    _make_worker(config, options)  # what cannot work is refused before anything starts
+    _make_worker(config, options)  # raises for invalid options before anything starts
     _check_processes(options)
     telemetry.check(options["processes"])
     if options["reload"]:
@@ -67,7 +73,7 @@ def worker(**options: Any) -> int:
     if options["processes"] > 1:
         return supervise(options["shutdown_timeout"], _own_options(options, telemetry))
     import_tasks(config.imports)
-    init(config)  # whatever the application's modules called it with
+    init(config)  # overrides an `init` in the application's modules
     telemetry.trace()
     collect_less_often()
     run(_work(config, options, telemetry, set_up_logs))
@@ -75,9 +81,9 @@ def worker(**options: Any) -> int:
 
 
 def _config(options: dict[str, Any]) -> Config:
-    """The configuration; its imports are those of the options and those it had already.
+    """Return the configuration, with the modules of ``--import`` among its imports.
 
-    They are a part of it, so that the processes of the pool may import them, too.
+    The process pool reads them from there.
     """
     config = make_config(options)
     imports = dict.fromkeys([*options["modules"], *config.imports])
@@ -92,7 +98,7 @@ def _check_processes(options: dict[str, Any]) -> None:
 
 
 def _own_options(options: dict[str, Any], telemetry: Telemetry) -> list[list[str]]:
-    """What each process of several is told beside the common options."""
+    """Return the options that differ between the processes of a fleet."""
     each: list[list[str]] = []
     for number in range(options["processes"]):
         worker_id, port = options["worker_id"], telemetry.port_of(number)
@@ -124,19 +130,19 @@ async def _work(
     telemetry: Telemetry,
     set_up_logs: Callable[[], None],
 ) -> None:
-    one = _make_worker(
+    worker = _make_worker(
         config,
         options,
         emitters=telemetry.emitters(config),
         process_pool_initializer=set_up_logs,
     )
-    async with telemetry.serving(one) as address:
+    async with telemetry.serving(worker) as address:
         facts = {
             "driver": f"{config.driver} ({config.driver_settings.location()})",
             "queues": ", ".join(parse_queues(options["queues"])),
             "concurrency": options["concurrency"],
-            "worker": one.id,
+            "worker": worker.id,
             **({"metrics": address} if address else {}),
         }
         show_banner(facts, as_log=options["log_format"] == "json")
-        await one.start()
+        await worker.start()

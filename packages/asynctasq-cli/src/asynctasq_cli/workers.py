@@ -1,4 +1,4 @@
-"""``asynctasq workers``: who works, on what, and when it was last heard."""
+"""``asynctasq workers``: lists live workers, their queues and last heartbeats."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -9,7 +9,7 @@ from typing import Any
 import rich_click as click
 
 from asynctasq.drivers import WorkerInfo
-from asynctasq_cli.connection import registry, with_driver
+from asynctasq_cli.connection import require_workers, with_driver
 from asynctasq_cli.options import config_options, make_config
 from asynctasq_cli.output import print_rows
 
@@ -18,20 +18,20 @@ from asynctasq_cli.output import print_rows
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 @config_options
 def workers(as_json: bool, **options: Any) -> None:
-    """List the live workers; uptime and last heartbeat are in seconds.
+    """List the live workers; uptime and time since the last heartbeat are in seconds.
 
-    A worker that ended badly is forgotten after three heartbeats that did not come.
+    A worker that crashed is listed until it has missed three heartbeats.
 
     \b
     asynctasq workers
     asynctasq workers --json
     """
     config = make_config(options)
-    found = with_driver(config, lambda driver: registry(driver, config).workers())
-    rows = [_row(info, heard, as_json) for info, heard in found]
-    print_rows(rows, as_json=as_json, empty="no worker is known")
+    found = with_driver(config, lambda driver: require_workers(driver, config).workers())
+    rows = [_row(info, age, as_json) for info, age in found]
+    print_rows(rows, as_json=as_json, empty="no live workers")
 
 
-def _row(info: WorkerInfo, heard: float, as_json: bool) -> dict[str, Any]:
-    row = {**asdict(info), "heartbeat": round(heard, 1)}
+def _row(info: WorkerInfo, age: float, as_json: bool) -> dict[str, Any]:
+    row = {**asdict(info), "heartbeat": round(age, 1)}
     return {**row, "queues": [*info.queues] if as_json else ", ".join(info.queues)}

@@ -1,4 +1,4 @@
-"""A broker in memory, its dashboard, and clients that behave like the dashboard's pages."""
+"""An in-memory broker, and clients that behave like the dashboard's pages."""
 
 import asyncio
 import json
@@ -32,24 +32,24 @@ def config() -> Config:
 
 
 class Broker(MemoryDriver):
-    """The messages that the dashboard shows."""
+    """The driver of the dashboard, with shortcuts for tests."""
 
     async def store(self, *ids: str, queue: str = "q", delay: float = 0) -> None:
-        """Store messages that cannot be read."""
+        """Store messages with an unreadable body."""
         await self.enqueue([Message(one, queue, b"body", delay) for one in ids])
 
     async def hold(self, count: int, queue: str = "q") -> Sequence[Any]:
-        """Take messages, as a worker does."""
+        """Dequeue messages, as a worker does."""
         return await self.dequeue([queue], limit=count, lease=60, wait=0)
 
     async def bury(self, *ids: str, queue: str = "q", note: str = "why") -> None:
-        """Store messages, and give them up."""
+        """Store messages, and settle them as dead."""
         await self.store(*ids, queue=queue)
         held = await self.hold(len(ids), queue)
         await self.settle([Settlement(one, Outcome.DEAD, note=note) for one in held])
 
     async def states(self, queue: str = "q") -> tuple[int, int | None, int | None, int]:
-        """How many are ready, delayed, running and dead."""
+        """Counts of ready, delayed, running and dead messages."""
         (stats,) = await self.counts([queue])
         return stats.ready, stats.delayed, stats.running, stats.dead
 
@@ -68,17 +68,17 @@ async def client() -> AsyncGenerator[Callable[..., Any], None]:
 
     def make(app: Any, base: str = "http://here", **headers: str) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(app=app)
-        one = httpx.AsyncClient(transport=transport, base_url=base, headers={**OURS, **headers})
-        made.append(one)
-        return one
+        opened = httpx.AsyncClient(transport=transport, base_url=base, headers={**OURS, **headers})
+        made.append(opened)
+        return opened
 
     yield make
-    for one in made:
-        await one.aclose()
+    for opened in made:
+        await opened.aclose()
 
 
 class Stream:
-    """The events of one viewer; what httpx's transport would keep until the end."""
+    """The events of one viewer; httpx's ASGI transport would buffer them until the end."""
 
     def __init__(self, app: Any, cookie: str = "", path: str = "/api/events") -> None:
         self._app = app
@@ -93,7 +93,7 @@ class Stream:
         self.broken = False
 
     async def run(self) -> None:
-        """Answer the request to its end."""
+        """Run the request to its end."""
         await self._app(self._scope, self._receive, self._send)
 
     async def next(self) -> tuple[str, Any]:
@@ -109,7 +109,7 @@ class Stream:
                     return "", None
 
     async def until(self, wanted: Callable[[str, Any], bool]) -> Any:
-        """The data of the first event that is wanted."""
+        """The data of the first matching event."""
         async with asyncio.timeout(30):
             while True:
                 name, data = await self.next()
@@ -128,7 +128,7 @@ class Stream:
 
 @pytest.fixture
 def watch() -> Callable[..., Any]:
-    """Watches an application's events, and leaves in the end."""
+    """Streams an application's events, and disconnects at the end."""
 
     @asynccontextmanager
     async def watching(app: Any, cookie: str = "") -> AsyncGenerator[Stream, None]:

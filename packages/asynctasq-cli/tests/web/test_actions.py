@@ -1,4 +1,4 @@
-"""What the dashboard changes, and who may."""
+"""The routes that change queues and messages."""
 
 import logging
 
@@ -16,12 +16,14 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def page(client, config, token):
     """A client that is signed in."""
-    one = client(create_app(config, allow_actions=True, token=token))
-    assert (await one.post("/login", json={"token": token})).status_code == 200
-    return one
+    page = client(create_app(config, allow_actions=True, token=token))
+    assert (await page.post("/login", json={"token": token})).status_code == 200
+    return page
 
 
-async def test_without_leave_there_are_no_such_routes(client, config, broker, token) -> None:
+async def test_without_allow_actions_there_are_no_such_routes(
+    client, config, broker, token
+) -> None:
     await broker.bury("dead")
     reader = client(create_app(config, token=token))
     await reader.post("/login", json={"token": token})
@@ -39,12 +41,12 @@ async def test_dead_messages_are_requeued(page, broker) -> None:
     assert await broker.states() == (2, 0, 0, 1)
 
 
-async def test_all_dead_messages_are_requeued_the_longest_dead_first(page, broker) -> None:
+async def test_all_dead_messages_are_requeued_oldest_first(page, broker) -> None:
     ids = [f"id-{n:04}" for n in range(1500)]
     await broker.bury(*ids)
     answer = await page.post("/actions/requeue-all", json={"queue": "q"})
     assert answer.json() == {"said": "1500 requeued"}
-    assert sorted(one.id for one in await broker.hold(1500)) == ids
+    assert sorted(message.id for message in await broker.hold(1500)) == ids
 
 
 async def test_messages_are_deleted(page, broker) -> None:
@@ -68,7 +70,7 @@ async def test_a_state_is_purged(page, broker, state: str, left: tuple[int, ...]
     assert await broker.states() == left
 
 
-async def test_what_runs_is_not_purged(page, broker) -> None:
+async def test_running_messages_are_not_purged(page, broker) -> None:
     await broker.store("running")
     await broker.hold(1)
     answer = await page.post("/actions/purge", json={"queue": "q", "state": "running"})
@@ -97,7 +99,7 @@ async def test_messages_are_cancelled_whether_they_wait_or_run(page, broker) -> 
     assert await broker.states() == (0, 0, 0, 0)
     assert list(await broker.extend([held], lease=60)) == [held]
     answer = await page.post("/actions/cancel", json={"queue": "q", "ids": ["nobody"]})
-    assert "is not there" in answer.json()["said"]
+    assert "was not found" in answer.json()["said"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ async def test_messages_are_cancelled_whether_they_wait_or_run(page, broker) -> 
         ("purge", {"queue": "q", "state": "everything"}),
     ],
 )
-async def test_a_bad_wish_changes_nothing(page, broker, name: str, wanted: object) -> None:
+async def test_a_bad_request_changes_nothing(page, broker, name: str, wanted: object) -> None:
     await broker.bury("dead")
     answer = await page.post(f"/actions/{name}", json=wanted)
     assert answer.status_code == 400
@@ -134,7 +136,7 @@ async def test_other_queues_than_the_named_ones_are_left_alone(
     assert await broker.states("theirs") == (1, 0, 0, 0)
 
 
-async def test_what_was_done_is_logged(page, broker, caplog) -> None:
+async def test_actions_are_logged(page, broker, caplog) -> None:
     with caplog.at_level(logging.INFO, "asynctasq.web"):
         await page.post("/actions/pause", json={"queue": "q\n"})
     assert "pause on queue 'q\\n' by 127.0.0.1: 'paused'" in caplog.text

@@ -1,4 +1,4 @@
-"""Snapshots as they are pushed, and the one poller behind them."""
+"""The stream of snapshots, and the poller behind it."""
 
 import asyncio
 
@@ -31,7 +31,7 @@ def snapshots(name: str, data: object) -> bool:
     return name == "snapshot"
 
 
-async def test_numbers_change_while_somebody_watches(config, broker, watch) -> None:
+async def test_snapshots_follow_the_broker(config, broker, watch) -> None:
     app = create_app(config)
     await broker.store("a")
     async with watch(app) as stream:
@@ -61,21 +61,21 @@ async def test_paused_queues_and_those_of_workers_are_shown_though_empty(
     assert worker["heard"] >= 0
 
 
-async def test_one_poller_serves_all_and_none_when_nobody_watches(
+async def test_one_poller_serves_all_viewers_and_stops_without_any(
     config, broker, watch, monkeypatch
 ) -> None:
     connected, left = [], []
     monkeypatch.setattr(MemoryDriver, "connect", _counting(connected))
     monkeypatch.setattr(MemoryDriver, "disconnect", _counting(left))
     app = create_app(config)
-    looking = app.state.dashboard.poller
-    assert not looking.looking
+    polls = app.state.dashboard.poller
+    assert not polls.polling
     async with watch(app) as first, watch(app) as second:
         await first.until(snapshots)
         await second.until(snapshots)
-        assert looking.looking
+        assert polls.polling
         assert (len(connected), len(left)) == (1, 0)
-    await settled(lambda: not looking.looking)
+    await settled(lambda: not polls.polling)
     assert (len(connected), len(left)) == (1, 1)
     async with watch(app) as again:
         await again.until(snapshots)
@@ -89,7 +89,7 @@ def _counting(calls: list[int]):
     return call
 
 
-async def test_who_comes_later_sees_something_at_once(config, broker, watch, monkeypatch) -> None:
+async def test_a_later_viewer_gets_a_snapshot_at_once(config, broker, watch, monkeypatch) -> None:
     monkeypatch.setattr(poller, "INTERVAL", 3600.0)
     app = create_app(config)
     async with watch(app) as first:
@@ -98,47 +98,47 @@ async def test_who_comes_later_sees_something_at_once(config, broker, watch, mon
             await second.until(snapshots)
 
 
-async def test_a_broker_that_goes_away_is_told_and_comes_back(
+async def test_a_broker_that_goes_away_is_event_and_comes_back(
     config, broker, watch, monkeypatch
 ) -> None:
     away = False
-    looks = MemoryDriver.queues
+    list_queues = MemoryDriver.queues
 
     async def queues(self: MemoryDriver):
         if away:
             raise BrokerUnavailable("the broker is away")
-        return await looks(self)
+        return await list_queues(self)
 
     monkeypatch.setattr(MemoryDriver, "queues", queues)
     async with watch(create_app(config)) as stream:
         await stream.until(snapshots)
         away = True
-        told = await stream.until(lambda name, _: name == "problem")
-        assert told == {"problem": "the broker is away"}
+        event = await stream.until(lambda name, _: name == "problem")
+        assert event == {"problem": "the broker is away"}
         away = False
         await stream.until(snapshots)
 
 
-async def test_a_broker_that_does_not_answer_is_told(config, watch, monkeypatch) -> None:
+async def test_a_broker_that_does_not_answer_is_event(config, watch, monkeypatch) -> None:
     async def hang(self: MemoryDriver):
         await asyncio.Event().wait()
 
     monkeypatch.setattr(MemoryDriver, "queues", hang)
     monkeypatch.setattr(poller, "PATIENCE", 0.02)
     async with watch(create_app(config)) as stream:
-        told = await stream.until(lambda name, _: name == "problem")
-    assert told == {"problem": "no answer within 0.02 seconds"}
+        event = await stream.until(lambda name, _: name == "problem")
+    assert event == {"problem": "no response within 0.02 seconds"}
 
 
-async def test_a_driver_that_breaks_is_told_and_logged(config, watch, monkeypatch, caplog) -> None:
+async def test_a_driver_that_breaks_is_event_and_logged(config, watch, monkeypatch, caplog) -> None:
     async def broken(self: MemoryDriver):
         raise ZeroDivisionError("secret")
 
     monkeypatch.setattr(MemoryDriver, "queues", broken)
     async with watch(create_app(config)) as stream:
-        told = await stream.until(lambda name, _: name == "problem")
-    assert "ZeroDivisionError" in told["problem"]
-    assert "secret" not in told["problem"]
+        event = await stream.until(lambda name, _: name == "problem")
+    assert "ZeroDivisionError" in event["problem"]
+    assert "secret" not in event["problem"]
     assert "secret" in caplog.text
 
 
@@ -183,12 +183,12 @@ async def test_the_stream_ends_with_the_server(config, broker, watch) -> None:
         async with app.router.lifespan_context(app):
             await stream.until(snapshots)
         await stream.until(lambda name, _: name == "")
-        assert not app.state.dashboard.poller.looking
+        assert not app.state.dashboard.poller.polling
 
 
-async def test_a_viewer_that_breaks_off_is_forgotten(config, broker, watch) -> None:
+async def test_a_viewer_that_disconnects_is_dropped(config, broker, watch) -> None:
     app = create_app(config)
     async with watch(app) as stream:
         await stream.until(snapshots)
         stream.broken = True
-        await settled(lambda: not app.state.dashboard.poller.looking)
+        await settled(lambda: not app.state.dashboard.poller.polling)

@@ -1,4 +1,4 @@
-"""The dashboard under a path, in somebody's application and behind a proxy."""
+"""The dashboard under a path: mounted in an application, and behind a proxy."""
 
 import re
 
@@ -45,7 +45,7 @@ async def test_everything_is_found_under_the_path(client, config, token, under) 
     assert answer.json() == {"said": "paused"}
 
 
-async def test_a_proxy_may_take_the_path_off(client, config) -> None:
+async def test_a_proxy_may_strip_the_path(client, config) -> None:
     page = client(behind_proxy(create_app(config)))
     for path in ("/", "/ops/queue", "/ops/queue/"):
         answer = await page.get(path)

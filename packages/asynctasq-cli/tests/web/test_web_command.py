@@ -1,4 +1,4 @@
-"""``asynctasq web`` as people start it."""
+"""``asynctasq web`` in a process of its own."""
 
 import json
 import re
@@ -18,7 +18,7 @@ sys.exit(run(["web"]))
 """
 
 
-def test_without_the_extra_one_line_says_what_to_install(shell) -> None:
+def test_without_the_extra_the_error_has_the_install_command(shell) -> None:
     words = [sys.executable, "-c", WITHOUT]
     answer = subprocess.run(
         words, cwd=shell.folder, env=shell.environment, capture_output=True, text=True, check=False
@@ -29,7 +29,7 @@ def test_without_the_extra_one_line_says_what_to_install(shell) -> None:
     )
 
 
-def test_what_cannot_be_served_is_refused_in_one_line(shell) -> None:
+def test_invalid_options_are_refused_in_one_line(shell) -> None:
     pytest.importorskip("starlette", reason="needs the extra web")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -76,13 +76,13 @@ class Served:
                 return error.code, error.read()
 
     def stop(self, how: int = signal.SIGTERM) -> str:
-        """End it, and return what it said on standard error."""
+        """Stop the process, and return its standard error."""
         self.process.send_signal(how)
         _, said = self.process.communicate(timeout=30)
         return said
 
 
-def test_it_serves_what_it_announces_and_ends_though_somebody_watches(shell) -> None:
+def test_it_serves_the_announced_url_and_stops_despite_a_viewer(shell) -> None:
     pytest.importorskip("starlette", reason="needs the extra web")
     served = Served(shell, "--root-path", "queue")
     try:
@@ -105,16 +105,16 @@ def test_it_serves_what_it_announces_and_ends_though_somebody_watches(shell) -> 
         served.process.wait()
 
 
-def test_who_listens_to_everybody_is_warned(shell) -> None:
+def test_listening_on_all_addresses_without_a_token_warns(shell) -> None:
     pytest.importorskip("starlette", reason="needs the extra web")
     open_ = Served(shell, "--host", "0.0.0.0")
     guarded = Served(shell, "--host", "0.0.0.0", token="a token of more than sixteen")
     try:
         assert open_.get("/api/facts", Host="any.example")[0] == 200
         assert guarded.get("/api/facts")[0] == 401
-        assert open_.stop().startswith("warning: everybody who reaches this address")
+        assert open_.stop().startswith("warning: anyone who reaches this address")
         assert guarded.stop() == ""
     finally:
-        for one in (open_, guarded):
-            one.process.kill()
-            one.process.wait()
+        for served in (open_, guarded):
+            served.process.kill()
+            served.process.wait()

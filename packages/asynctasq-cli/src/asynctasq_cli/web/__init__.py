@@ -1,6 +1,6 @@
-"""The dashboard: what waits, runs and died, in a browser.
+"""The dashboard: queues, workers and tasks in a browser.
 
-This module needs nothing that is not installed; the rest needs the extra ``asynctasq[web]``.
+This module imports without the extra ``asynctasq[web]``; the others need it.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ def create_app(
     token: str | None = None,
     queues: Sequence[str] = (),
 ) -> "Starlette":
-    """The dashboard as an ASGI application, to be served or mounted under any path.
+    """Make the dashboard as an ASGI application, to be served or mounted under any path.
 
     Args:
-        allow_actions: whether it can change anything; without, there are no such routes.
-        token: what people have to know to see it, 16 characters or more; required for actions.
-        queues: show only these; all that the broker tells of, when empty.
+        allow_actions: adds the routes that change queues and messages.
+        token: sign-in token of 16 characters or more; required for actions.
+        queues: the only queues to show; all that the broker lists, if empty.
 
     Raises:
         ConfigError: the extra is not installed, or the token is missing or too short.

@@ -1,4 +1,4 @@
-"""The dashboard as an ASGI application."""
+"""Makes the dashboard's ASGI application: routes, middleware and error handlers."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -12,11 +12,11 @@ from starlette.staticfiles import StaticFiles
 
 from asynctasq import Config
 from asynctasq.errors import AsyncTasQError, ConfigError
-from asynctasq_cli.web.actions import Actions
+from asynctasq_cli.web.actions import ActionRoutes
 from asynctasq_cli.web.dashboard import Dashboard
-from asynctasq_cli.web.login_routes import Signing
-from asynctasq_cli.web.read_routes import Looking
-from asynctasq_cli.web.responses import on_http_error, on_our_error
+from asynctasq_cli.web.login_routes import LoginRoutes
+from asynctasq_cli.web.read_routes import ReadRoutes
+from asynctasq_cli.web.responses import on_asynctasq_error, on_http_error
 from asynctasq_cli.web.security import RequireSession, SameOrigin, SecurityHeaders
 
 ASSETS = Path(__file__).with_name("assets")
@@ -28,8 +28,8 @@ def make_app(
     """See `asynctasq_cli.web.create_app`."""
     if allow_actions and token is None:
         raise ConfigError(
-            "actions need a token, as everybody who reaches the dashboard could take them: set "
-            "ASYNCTASQ_WEB_TOKEN, or give --token"
+            "actions need a token, or anyone who reaches the dashboard can use them: set "
+            "ASYNCTASQ_WEB_TOKEN or --token"
         )
     dashboard = Dashboard(config, actions=allow_actions, token=token, queues=queues)
 
@@ -41,7 +41,7 @@ def make_app(
     app = Starlette(
         routes=_routes(dashboard, actions=allow_actions),
         middleware=[Middleware(SecurityHeaders), Middleware(SameOrigin)],
-        exception_handlers={HTTPException: on_http_error, AsyncTasQError: on_our_error},
+        exception_handlers={HTTPException: on_http_error, AsyncTasQError: on_asynctasq_error},
         lifespan=lifespan,
     )
     app.state.dashboard = dashboard
@@ -50,9 +50,9 @@ def make_app(
 
 def _routes(dashboard: Dashboard, *, actions: bool) -> list[BaseRoute]:
     guard = [Middleware(RequireSession, sessions=dashboard.sessions)]
-    routes: list[BaseRoute] = [*Signing(dashboard).routes()]
+    routes: list[BaseRoute] = [*LoginRoutes(dashboard).routes()]
     routes.append(Mount("/assets", StaticFiles(directory=ASSETS)))
     if actions:
-        routes.append(Mount("/actions", routes=Actions(dashboard).routes(), middleware=guard))
-    routes.append(Mount("/api", routes=Looking(dashboard).routes(), middleware=guard))
+        routes.append(Mount("/actions", routes=ActionRoutes(dashboard).routes(), middleware=guard))
+    routes.append(Mount("/api", routes=ReadRoutes(dashboard).routes(), middleware=guard))
     return routes

@@ -1,4 +1,4 @@
-"""Bodies of requests: JSON, and not too long."""
+"""Reads request bodies: JSON objects of limited size."""
 
 import json
 from typing import Any, cast
@@ -7,28 +7,28 @@ from starlette.requests import Request
 
 from asynctasq_cli.web.responses import refuse
 
-#: Bytes.
-LONGEST = 256 * 1024
+#: Longest request body, in bytes.
+MAX_BODY = 256 * 1024
 
 
 async def json_object(request: Request) -> dict[str, Any]:
-    """The JSON object in the body; anything else is refused."""
+    """Return the JSON object in the body; refuses anything else."""
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > LONGEST:
-            refuse(413, f"the request is longer than {LONGEST} bytes")
+        if len(body) > MAX_BODY:
+            refuse(413, f"the request is longer than {MAX_BODY} bytes")
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError):
         refuse(400, "the request must be a JSON object")
-    if not _has_characters(value) or not isinstance(value, dict):
+    if not _is_encodable(value) or not isinstance(value, dict):
         refuse(400, "the request must be a JSON object")
     return cast(dict[str, Any], value)
 
 
-def _has_characters(value: object) -> bool:
-    """Whether all its text can be stored: JSON can name halves of characters."""
+def _is_encodable(value: object) -> bool:
+    """Whether all text can be encoded: JSON escapes can be lone surrogates."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -1,25 +1,25 @@
-"""What pages are told: the broker, what can be done with it, and each snapshot."""
+"""The data of the pages: what the broker supports, and snapshots as JSON."""
 
 from dataclasses import asdict, dataclass
 
 from asynctasq import Config
-from asynctasq.drivers import BaseDriver, Control, Inspector, State, WorkerInfo, Workers
+from asynctasq.drivers import BaseDriver, Control, Inspector, State, Workers
 from asynctasq_cli.web.history import History
 from asynctasq_cli.web.responses import as_json
 from asynctasq_cli.web.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """The broker and what pages may show of it; they offer nothing else.
+class Capabilities:
+    """The capabilities of the broker and the dashboard; pages offer nothing else.
 
     Attributes:
-        actions: whether anything can be changed.
-        sessions: whether people sign in.
-        states: those whose messages can be looked at.
-        pause, workers: whether the broker can pause queues, and knows its workers.
-        whole: each look at messages costs the broker as much as a look at all.
-        exact: counts do not lag.
+        actions: whether the dashboard can change queues and messages.
+        sessions: whether users have to sign in.
+        states: the states whose messages can be read.
+        pause, workers: whether the broker can pause queues, and lists its workers.
+        scans_everything: whether reading any message costs as much as reading all.
+        exact: whether counts are exact; otherwise they lag by seconds.
     """
 
     driver: str
@@ -29,14 +29,16 @@ class Facts:
     states: tuple[str, ...]
     pause: bool
     workers: bool
-    whole: bool
+    scans_everything: bool
     exact: bool
 
 
-def facts_of(config: Config, driver: BaseDriver, *, actions: bool, sessions: bool) -> Facts:
-    """The facts of a driver, which need not be connected."""
+def capabilities_of(
+    config: Config, driver: BaseDriver, *, actions: bool, sessions: bool
+) -> Capabilities:
+    """Return the capabilities of a driver, which need not be connected."""
     states = driver.limits.inspects if isinstance(driver, Inspector) else frozenset[State]()
-    return Facts(
+    return Capabilities(
         driver=config.driver,
         location=config.driver_settings.location(),
         actions=actions,
@@ -44,13 +46,13 @@ def facts_of(config: Config, driver: BaseDriver, *, actions: bool, sessions: boo
         states=tuple(state.value for state in State if state in states),
         pause=isinstance(driver, Control),
         workers=isinstance(driver, Workers),
-        whole=State.READY not in states,
+        scans_everything=State.READY not in states,
         exact=driver.limits.exact_counts,
     )
 
 
 def render(snapshot: Snapshot, history: History) -> bytes:
-    """A snapshot as JSON."""
+    """Render a snapshot as JSON."""
     return as_json(
         {
             "queues": [
@@ -62,11 +64,7 @@ def render(snapshot: Snapshot, history: History) -> bytes:
                 }
                 for stats in snapshot.queues
             ],
-            "workers": [_worker(info, heard) for info, heard in snapshot.workers],
+            "workers": [{**asdict(info), "heard": age} for info, age in snapshot.workers],
             "note": snapshot.note,
         }
     )
-
-
-def _worker(info: WorkerInfo, heard: float) -> dict[str, object]:
-    return {**asdict(info), "heard": heard}

@@ -1,4 +1,4 @@
-"""``asynctasq web``: serve the dashboard."""
+"""``asynctasq web``: serves the dashboard."""
 
 # pyright: reportUnknownMemberType=false
 # click leaves a type parameter of its decorators open
@@ -24,17 +24,18 @@ OWN = [
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True,
-              help="Port to listen on; 0 takes a free one.")  # fmt: skip
-@click.option("--root-path", default="", metavar="PATH", help="Path it is reached at: /queue.")
+              help="Port to listen on; 0 picks a free one.")  # fmt: skip
+@click.option("--root-path", default="", metavar="PATH",
+              help="Path of the dashboard behind a proxy: /queue.")  # fmt: skip
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME",
-              help="A name it is reached by, without a token; may be repeated.")  # fmt: skip
+              help="Host name to accept without a token; may be repeated.")  # fmt: skip
 @click.option("--queue", "queues", multiple=True, help="Only this queue; may be repeated.")
-@click.option("--allow-actions", is_flag=True, help="Let people requeue, delete, pause, cancel.")
+@click.option("--allow-actions", is_flag=True, help="Allow requeue, delete, pause and cancel.")
 @click.option("--token", envvar="ASYNCTASQ_WEB_TOKEN", metavar="TOKEN",
-              help="What people sign in with; better set ASYNCTASQ_WEB_TOKEN.")  # fmt: skip
+              help="Sign-in token; better set ASYNCTASQ_WEB_TOKEN.")  # fmt: skip
 @config_options
 def web(**options: Any) -> None:
-    """Serve a dashboard of queues, workers and tasks; it changes nothing without --allow-actions.
+    """Serve a dashboard of queues, workers and tasks, read-only without --allow-actions.
 
     \b
     asynctasq web
@@ -65,7 +66,7 @@ def _announce(config: Config, options: dict[str, Any], url: str, *, local: bool)
     click.echo(f"dashboard of {printable(where)}, {kind}: {url}")
     if not local and not options["token"]:
         click.echo(
-            "warning: everybody who reaches this address sees tasks and their arguments; "
+            "warning: anyone who reaches this address sees tasks and their arguments; "
             "set ASYNCTASQ_WEB_TOKEN, or listen on 127.0.0.1",
             err=True,
         )
@@ -83,9 +84,9 @@ def _listen(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)  # type: ignore[arg-type]
     except OSError as error:
-        why = error.strerror or str(error)
+        reason = error.strerror or str(error)
         raise click.ClickException(
-            f"cannot listen on {host}:{port}: {why}; choose another with --host or --port"
+            f"cannot listen on {host}:{port}: {reason}; choose another with --host or --port"
         ) from error
 
 
@@ -99,5 +100,5 @@ def _is_local(host: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name, of whatever machine
+    except ValueError:  # a host name, maybe of another machine
         return False

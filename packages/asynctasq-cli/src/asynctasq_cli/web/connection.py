@@ -1,4 +1,4 @@
-"""The connected driver, shared by all who need it at a time."""
+"""Shares one connected driver between concurrent requests."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,10 +9,9 @@ from asynctasq.drivers import BaseDriver
 
 
 class Connection:
-    """Connects for the first who uses the driver, and disconnects after the last.
+    """Connects for the first concurrent user, and disconnects after the last.
 
-    So a mounted dashboard needs no start and no end of its own, and costs the broker nothing while
-    nobody looks.
+    So a mounted dashboard needs no startup or shutdown, and costs the broker nothing while unused.
     """
 
     def __init__(self, config: Config) -> None:
@@ -23,14 +22,14 @@ class Connection:
 
     @asynccontextmanager
     async def use(self) -> AsyncGenerator[BaseDriver, None]:
-        """The connected driver; raises what `BaseDriver.connect` does."""
-        driver = await self._take()
+        """Provide the connected driver; raises the errors of `BaseDriver.connect`."""
+        driver = await self._acquire()
         try:
             yield driver
         finally:
-            await self._give_back()
+            await self._release()
 
-    async def _take(self) -> BaseDriver:
+    async def _acquire(self) -> BaseDriver:
         async with self._lock:
             if self._driver is None:
                 driver = DriverFactory.create_from_config(self._config)
@@ -39,7 +38,7 @@ class Connection:
             self._users += 1
             return self._driver
 
-    async def _give_back(self) -> None:
+    async def _release(self) -> None:
         async with self._lock:
             self._users -= 1
             if self._users == 0 and self._driver is not None:

@@ -1,4 +1,4 @@
-"""Signing in and out, and the pages themselves."""
+"""The routes for signing in and out, and the HTML pages."""
 
 import asyncio
 import html
@@ -15,18 +15,18 @@ from asynctasq_cli.web.responses import JSON, refuse
 from asynctasq_cli.web.sessions import COOKIE, LIFETIME
 
 PAGES = Path(__file__).with_name("pages")
-#: Seconds that the answer to a wrong token takes.
-SLOWLY = 0.5
+#: Seconds by which the response to a wrong token is delayed.
+WRONG_TOKEN_DELAY = 0.5
 
 
-class Signing:
-    """Lets those in who know the token."""
+class LoginRoutes:
+    """Issues a session for the token, and serves the pages."""
 
     def __init__(self, dashboard: Dashboard) -> None:
         self._dashboard = dashboard
 
     def routes(self) -> list[Route]:
-        """Its routes."""
+        """Return the routes."""
         return [
             Route("/", self.page),
             Route("/login", self.login_page),
@@ -35,19 +35,19 @@ class Signing:
         ]
 
     async def page(self, request: Request) -> Response:
-        """The dashboard; the sign-in page for those who have not."""
+        """Serve the dashboard; redirects to the sign-in page without a session."""
         if not self._dashboard.sessions.valid(request.cookies.get(COOKIE)):
             return RedirectResponse(f"{_root(request)}/login", 303)
         return _page(request, "dashboard.html")
 
     async def login_page(self, request: Request) -> Response:
-        """The sign-in page; the dashboard for those who need none."""
+        """Serve the sign-in page; redirects to the dashboard with a session."""
         if self._dashboard.sessions.valid(request.cookies.get(COOKIE)):
             return RedirectResponse(f"{_root(request)}/", 303)
         return _page(request, "login.html")
 
     async def sign_in(self, request: Request) -> Response:
-        """A session for the right token; a wrong one is answered slowly, and not often."""
+        """Issue a session for the right token; delays and limits wrong ones."""
         address = request.client.host if request.client else ""
         wait = self._dashboard.throttle.wait(address)
         if wait > 0:
@@ -55,10 +55,10 @@ class Signing:
         token: object = (await json_object(request)).get("token")
         if not isinstance(token, str) or not self._dashboard.sessions.matches(token):
             self._dashboard.throttle.failed(address)
-            await asyncio.sleep(SLOWLY)
-            refuse(401, "this is not the token")
-        answer = JSON({"said": "signed in"})
-        answer.set_cookie(
+            await asyncio.sleep(WRONG_TOKEN_DELAY)
+            refuse(401, "wrong token")
+        response = JSON({"said": "signed in"})
+        response.set_cookie(
             COOKIE,
             self._dashboard.sessions.issue(),
             max_age=LIFETIME,
@@ -67,17 +67,17 @@ class Signing:
             httponly=True,
             samesite="strict",
         )
-        return answer
+        return response
 
     async def sign_out(self, request: Request) -> Response:
-        """End the session in this browser."""
-        answer = JSON({"said": "signed out"})
-        answer.delete_cookie(COOKIE, path=_root(request) or "/", httponly=True, samesite="strict")
-        return answer
+        """End the session of this browser."""
+        response = JSON({"said": "signed out"})
+        response.delete_cookie(COOKIE, path=_root(request) or "/", httponly=True, samesite="strict")
+        return response
 
 
 def _root(request: Request) -> str:
-    """The path the dashboard is at, without a slash at its end."""
+    """Return the path of the dashboard, without a trailing slash."""
     return request.scope.get("root_path", "").rstrip("/")
 
 

@@ -1,4 +1,4 @@
-"""Stored messages for pages: a page of them, and one with everything."""
+"""Renders stored messages for the pages: rows of a list, and the details of one."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,17 +9,17 @@ from asynctasq.drivers import StoredMessage
 from asynctasq_cli.decode import SHOWN, call_in
 from asynctasq_cli.selection import error_of
 
-#: Characters of a call and of an error that a list shows, and of each that a page shows.
+#: Characters of a call and of an error: shown in a list, and shown on a task's page.
 SHORT, LONG = 160, 50_000
 
 
 async def rows(config: Config, messages: Sequence[StoredMessage]) -> list[dict[str, object]]:
-    """Messages as they are listed."""
+    """Return messages as rows of a list."""
     return await asyncio.to_thread(lambda: [_row(config, message) for message in messages])
 
 
 async def details(config: Config, message: StoredMessage) -> dict[str, object]:
-    """Everything of one message."""
+    """Return all details of a message."""
     return await asyncio.to_thread(_details, config, message)
 
 
@@ -56,13 +56,13 @@ def _facts(message: StoredMessage) -> dict[str, object]:
 
 
 def _read(config: Config, message: StoredMessage) -> dict[str, Any]:
-    """The task, its arguments as Python writes them, and why not."""
+    """Return the task and its arguments as Python literals, or the reason they are unreadable."""
     try:
         found = call_in(config, message)
-        call = _written(found)
-    except Exception as error:  # noqa: BLE001 - arguments may be of the application's types
-        why = f"writing down the arguments raises {type(error).__name__}"
-        found, call = {"unreadable": why}, repr(message.body[:SHOWN])
+        call = _as_literals(found)
+    except Exception as error:  # noqa: BLE001 - repr of the application's types may raise anything
+        reason = f"repr of the arguments raises {type(error).__name__}"
+        found, call = {"unreadable": reason}, repr(message.body[:SHOWN])
     return {
         "task": found.get("task"),
         "call": call,
@@ -71,7 +71,7 @@ def _read(config: Config, message: StoredMessage) -> dict[str, Any]:
     }
 
 
-def _written(call: Mapping[str, Any]) -> str:
+def _as_literals(call: Mapping[str, Any]) -> str:
     if "args" not in call:
         return call["body"]
     words = [repr(value) for value in call["args"]]

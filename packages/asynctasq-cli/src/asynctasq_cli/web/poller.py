@@ -1,4 +1,4 @@
-"""Looks at the broker every few seconds while somebody watches, once for all of them."""
+"""Polls the broker every few seconds while the dashboard has viewers, once for all of them."""
 
 import asyncio
 import logging
@@ -14,19 +14,24 @@ from asynctasq_cli.web.snapshot import Snapshot, take_snapshot
 
 logger = logging.getLogger("asynctasq.web")
 
-#: Seconds between two looks.
+#: Seconds between two polls.
 INTERVAL = 2.0
-#: Seconds one look may take.
+#: Timeout of a poll, in seconds.
 PATIENCE = 10.0
 
-Publish = Callable[[Snapshot, History], bytes]
+Render = Callable[[Snapshot, History], bytes]
 
 
 class Poller:
-    """What was seen last, and why nothing is seen now.
+    """The latest snapshot, and the problem that keeps it from being current.
 
     Args:
-        render: makes of a snapshot what is sent to everybody.
+        render: encodes a snapshot for the viewers.
+
+    Attributes:
+        snapshot: the latest rendered snapshot; None before the first.
+        problem: the error of the latest poll; None if it succeeded.
+        closed: set by `end`; streams to viewers end.
     """
 
     def __init__(
@@ -35,7 +40,7 @@ class Poller:
         connection: Connection,
         *,
         queues: Sequence[str],
-        render: Publish,
+        render: Render,
     ) -> None:
         self._config = config
         self._connection = connection
@@ -44,23 +49,23 @@ class Poller:
         self._history = History()
         self._viewers: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
-        self.seen: bytes | None = None
+        self.snapshot: bytes | None = None
         self.problem: str | None = None
         self.closed = False
 
     @property
-    def looking(self) -> bool:
-        """Whether it looks at the broker."""
+    def polling(self) -> bool:
+        """Whether the broker is being polled."""
         return self._task is not None and not self._task.done()
 
     @contextmanager
     def watching(self) -> Generator[asyncio.Event, None, None]:
-        """An event that is set whenever there is something new; it looks meanwhile."""
+        """Poll while the context is entered; yields an event, set at every change."""
         changed = asyncio.Event()
         self._viewers.add(changed)
         if len(self._viewers) == 1:
             self._start()
-        elif self.seen is not None or self.problem is not None:
+        elif self.snapshot is not None or self.problem is not None:
             changed.set()
         try:
             yield changed
@@ -70,19 +75,19 @@ class Poller:
                 self._task.cancel()  # its next start, or `close`, waits for it
 
     def end(self) -> None:
-        """Let all who watch go, for good."""
+        """End the streams to all viewers, permanently."""
         self.closed = True
         self._wake()
 
     async def close(self) -> None:
-        """End, and wait until the broker is left alone."""
+        """End the streams, and wait until polling has stopped."""
         self.end()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
     def _start(self) -> None:
-        self.seen = self.problem = None  # of the time before nobody looked
+        self.snapshot = self.problem = None  # outdated: of the previous viewers
         self._history = History()
         before = self._task
         self._task = asyncio.create_task(self._run(before), name="asynctasq-web-poller")
@@ -93,26 +98,26 @@ class Poller:
         while True:
             try:
                 async with self._connection.use() as driver:
-                    await self._keep_looking(driver)
+                    await self._poll(driver)
             except TimeoutError:
-                self._tell(f"no answer within {PATIENCE:g} seconds")
+                self._report(f"no response within {PATIENCE:g} seconds")
             except AsyncTasQError as error:
-                self._tell(str(error))
-            except Exception as error:  # people see that nothing is new, and the log says why
-                logger.exception("looking at the broker failed")
-                self._tell(f"looking failed: {type(error).__name__}; the server's log says more")
+                self._report(str(error))
+            except Exception as error:  # viewers see the error's type, the log has the traceback
+                logger.exception("polling the broker failed")
+                self._report(f"polling failed: {type(error).__name__}; see the server's log")
             await asyncio.sleep(INTERVAL)
 
-    async def _keep_looking(self, driver: BaseDriver) -> None:
+    async def _poll(self, driver: BaseDriver) -> None:
         while True:
             async with asyncio.timeout(PATIENCE):
                 snapshot = await take_snapshot(driver, self._queues, self._config.default_queue)
             self._history.add(snapshot.queues)
-            self.seen, self.problem = self._render(snapshot, self._history), None
+            self.snapshot, self.problem = self._render(snapshot, self._history), None
             self._wake()
             await asyncio.sleep(INTERVAL)
 
-    def _tell(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         self.problem = problem
         self._wake()
 

@@ -1,4 +1,4 @@
-"""What the dashboard answers with: JSON, and one line for what went wrong."""
+"""The dashboard's responses: JSON, and one line for an error."""
 
 import json
 from typing import NoReturn
@@ -11,12 +11,12 @@ from asynctasq.errors import AsyncTasQError, BrokerRejected, BrokerUnavailable, 
 
 
 def as_json(value: object) -> bytes:
-    """JSON in ASCII, on one line: there is no text that it cannot carry."""
+    """Encode as JSON in ASCII, on one line; escapes make any text valid."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 class JSON(Response):
-    """An answer in JSON."""
+    """A response in JSON."""
 
     media_type = "application/json"
 
@@ -25,19 +25,19 @@ class JSON(Response):
         return as_json(content)
 
 
-def refuse(status: int, why: str) -> NoReturn:
-    """End a request with one line that says what to do."""
-    raise HTTPException(status, why)
+def refuse(status: int, reason: str) -> NoReturn:
+    """End a request with an error of one line."""
+    raise HTTPException(status, reason)
 
 
 def on_http_error(request: Request, error: Exception) -> Response:
-    """The answer for what was refused."""
+    """Return the response for `refuse`."""
     assert isinstance(error, HTTPException)
     return JSON({"error": error.detail}, error.status_code, headers=error.headers)
 
 
-def on_our_error(request: Request, error: Exception) -> Response:
-    """The answer for what AsyncTasQ refused, or the broker."""
+def on_asynctasq_error(request: Request, error: Exception) -> Response:
+    """Return the response for an error of AsyncTasQ or of the broker."""
     assert isinstance(error, AsyncTasQError)
     return JSON({"error": str(error)}, _status(error))
 

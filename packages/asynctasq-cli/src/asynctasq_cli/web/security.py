@@ -1,4 +1,4 @@
-"""What keeps other sites and strangers out, and scripts that are not ours."""
+"""Middleware against other sites, missing sessions and foreign scripts."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -22,30 +22,30 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-#: Sent by our script with every change: a form of another site cannot.
+#: Sent by the dashboard's script with every change; forms of other sites cannot send it.
 OUR_HEADER = "X-AsyncTasQ"
 
 FOREIGN = (
-    "changes are taken from the dashboard's own pages only; a proxy has to pass the Host header on"
+    "changes are accepted from the dashboard's own pages only; a proxy must pass the Host header"
 )
 _SAFE = ("GET", "HEAD")
 
 
 class SecurityHeaders:
-    """Tells browsers what they may do with our answers, and to keep none."""
+    """Adds security headers to every response, and forbids caching."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application does."""
+        """Handle a request (ASGI)."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
-                # an entity tag makes it cheap to ask whether a file is still the same
+                # with an entity tag, revalidation is cheap
                 headers["Cache-Control"] = "no-cache" if "etag" in headers else "no-store"
             await send(message)
 
@@ -53,13 +53,13 @@ class SecurityHeaders:
 
 
 class SameOrigin:
-    """Refuses changes that do not come from our own pages."""
+    """Refuses changes that do not come from the dashboard's own pages."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application does."""
+        """Handle a request (ASGI)."""
         changes = scope["type"] == "http" and scope["method"] not in _SAFE
         if changes and not _is_ours(HTTPConnection(scope).headers):
             await JSON({"error": FOREIGN}, 403)(scope, receive, send)
@@ -68,14 +68,14 @@ class SameOrigin:
 
 
 class RequireSession:
-    """Refuses those who have not signed in."""
+    """Refuses requests without a session."""
 
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
         self._app = app
         self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application does."""
+        """Handle a request (ASGI)."""
         if self._sessions.valid(HTTPConnection(scope).cookies.get(COOKIE)):
             await self._app(scope, receive, send)
         else:
@@ -83,9 +83,9 @@ class RequireSession:
 
 
 class KnownHosts:
-    """Answers to names that are ours only.
+    """Refuses requests for unknown host names.
 
-    Else a site whose name suddenly means this machine could read what is open to it.
+    Prevents DNS rebinding: a site whose name is changed to resolve to this machine.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
@@ -93,18 +93,18 @@ class KnownHosts:
         self._hosts = {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application does."""
+        """Handle a request (ASGI)."""
         if scope["type"] == "http":
             host = HTTPConnection(scope).headers.get("host", "")
             if _name(host) not in self._hosts:
-                why = "the dashboard does not answer to this name; allow it with --allow-host"
-                await JSON({"error": why}, 403)(scope, receive, send)
+                reason = "unknown host name; allow it with --allow-host"
+                await JSON({"error": reason}, 403)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
 def _is_ours(headers: Headers) -> bool:
-    """Whether one of our pages sent this: its origin is the host it is sent to."""
+    """Whether a page of the dashboard sent the request: its origin is the target host."""
     origin = headers.get("origin", "").lower().partition("://")[2]
     return OUR_HEADER in headers and origin != "" and origin == headers.get("host", "").lower()
 
@@ -112,5 +112,5 @@ def _is_ours(headers: Headers) -> bool:
 def _name(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""
-    except ValueError:  # such as a bracket that is not closed
+    except ValueError:  # such as an unclosed bracket
         return ""

@@ -1,4 +1,4 @@
-"""Serves the dashboard until a signal comes."""
+"""Serves the dashboard with uvicorn until a signal arrives."""
 
 import socket
 from collections.abc import Collection
@@ -16,8 +16,8 @@ async def serve(
     """Serve `app` on a socket.
 
     Args:
-        root_path: where browsers find it; a proxy may take this off the path, or leave it there.
-        hosts: the names it answers to; any, when None.
+        root_path: the dashboard's path in browsers; a proxy may strip it or pass it on.
+        hosts: accepted host names; any, if None.
     """
     outer: ASGIApp = UnderPath(app, root_path) if root_path else app
     if hosts is not None:
@@ -34,14 +34,14 @@ async def serve(
 
 
 class UnderPath:
-    """Puts an application under a path, whether requests come with it or without."""
+    """Mounts an application under a path, whether or not requests carry the path."""
 
     def __init__(self, app: ASGIApp, path: str) -> None:
         self._app = app
         self._path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application does."""
+        """Handle a request (ASGI)."""
         if scope["type"] == "http":
             path = scope["path"]
             if path != self._path and not path.startswith(f"{self._path}/"):
@@ -52,7 +52,7 @@ class UnderPath:
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams first: it would wait for them for as long as somebody looks."""
+    """Ends the event streams first: uvicorn waits for open responses."""
 
     def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
         super().__init__(config)

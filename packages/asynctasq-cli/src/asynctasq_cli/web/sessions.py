@@ -1,4 +1,4 @@
-"""Who may look: those who knew the token, for some hours."""
+"""Sessions as signed cookies, and the limit on wrong tokens."""
 
 import hashlib
 import hmac
@@ -10,21 +10,21 @@ from collections.abc import Callable
 from asynctasq.errors import ConfigError
 
 COOKIE = "asynctasq_session"
-#: Seconds after which people have to sign in again.
+#: Seconds after which a session ends.
 LIFETIME = 12 * 3600
-#: Shortest token: what is shorter can be found by trying.
+#: Shortest token, in characters; shorter tokens can be guessed.
 SHORTEST = 16
 
-#: Wrong tokens from one address within so many seconds, after which it has to wait.
+#: Wrong tokens from one address within a period of seconds, after which it must wait.
 TRIES, PERIOD = 10, 60.0
-#: Addresses that are remembered; the oldest is forgotten first.
+#: Addresses to track; the oldest is dropped first.
 ADDRESSES = 1000
 
 
 class Sessions:
-    """Signed cookies; without a token everybody may look.
+    """Issues and checks signed cookies; without a token no session is required.
 
-    The key comes from the token: sessions outlive a restart, and a new token ends them all.
+    The key is derived from the token: sessions survive a restart, and a new token ends them all.
     """
 
     def __init__(self, token: str | None, clock: Callable[[], float] = time.time) -> None:
@@ -39,29 +39,29 @@ class Sessions:
 
     @property
     def required(self) -> bool:
-        """Whether people have to sign in."""
+        """Whether users have to sign in."""
         return self._token is not None
 
     def matches(self, token: str) -> bool:
-        """Whether it is the token; how long this takes says nothing of it."""
+        """Whether it is the token, compared in constant time."""
         return self._token is not None and hmac.compare_digest(self._token, _digest(token))
 
     def issue(self) -> str:
-        """A new session, as the value of a cookie."""
-        facts = f"{int(self._clock()) + LIFETIME}.{secrets.token_urlsafe(16)}"
-        return f"{facts}.{self._signature(facts)}"
+        """Return a new session, as the value of a cookie."""
+        payload = f"{int(self._clock()) + LIFETIME}.{secrets.token_urlsafe(16)}"
+        return f"{payload}.{self._signature(payload)}"
 
     def valid(self, cookie: str | None) -> bool:
-        """Whether the cookie is one of ours, and still good; always, where none is required."""
+        """Whether the cookie is signed and has not expired; True if no session is required."""
         if not self.required:
             return True
-        facts, _, signature = (cookie or "").rpartition(".")
-        if not hmac.compare_digest(self._signature(facts).encode(), signature.encode()):
+        payload, _, signature = (cookie or "").rpartition(".")
+        if not hmac.compare_digest(self._signature(payload).encode(), signature.encode()):
             return False
-        return self._clock() < int(facts.partition(".")[0])
+        return self._clock() < int(payload.partition(".")[0])
 
-    def _signature(self, facts: str) -> str:
-        return hmac.new(self._key, facts.encode(), hashlib.sha256).hexdigest()
+    def _signature(self, payload: str) -> str:
+        return hmac.new(self._key, payload.encode(), hashlib.sha256).hexdigest()
 
 
 class Throttle:
@@ -72,7 +72,7 @@ class Throttle:
         self._failed: OrderedDict[str, list[float]] = OrderedDict()
 
     def wait(self, address: str) -> float:
-        """Seconds until the address may try again; 0 if now."""
+        """Return the seconds until the address may try again; 0 if it may now."""
         recent = self._recent(address)
         return recent[-TRIES] + PERIOD - self._clock() if len(recent) >= TRIES else 0.0
 

@@ -1,4 +1,4 @@
-"""One look at the broker: its queues and its workers."""
+"""Reads a snapshot of the broker: its queues and its workers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from asynctasq.errors import BrokerRejected
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was seen.
+    """The result of a poll.
 
     Attributes:
-        queues: counts by name, those of paused queues that hold nothing among them.
+        queues: counts of each queue, including empty ones that are paused or served by a worker.
         paused: names of the paused queues.
-        workers: live workers, each with the seconds since it was heard.
-        note: why there may be more queues than these; empty when there are not.
+        workers: live workers, each with the seconds since its last heartbeat.
+        note: the reason why queues may be missing; empty if none are.
     """
 
     queues: Sequence[QueueStats]
@@ -25,30 +25,30 @@ class Snapshot:
 
 
 async def take_snapshot(driver: BaseDriver, only: Sequence[str], default_queue: str) -> Snapshot:
-    """Look once, with as few calls as the broker's abilities need.
+    """Read a snapshot, with as few calls as the driver's capabilities allow.
 
     Args:
-        only: look at no other queues; at all, when empty.
-        default_queue: where to look when the broker does not tell which queues there are.
+        only: the only queues to read; all, if empty.
+        default_queue: also read if the broker does not list its queues.
     """
     workers = await driver.workers() if isinstance(driver, Workers) else ()
     paused = frozenset(await driver.paused() if isinstance(driver, Control) else ())
     if not isinstance(driver, Inspector):
-        return Snapshot((), paused, workers, "this driver cannot look into its queues")
+        return Snapshot((), paused, workers, "this driver cannot inspect its queues")
     if only:
         return Snapshot(await driver.counts(only), paused, workers)
-    stats, note = await _told_queues(driver)
+    stats, note = await _list_queues(driver)
     others = paused.union(*(info.queues for info, _ in workers))
     if note:
         others |= {default_queue}
-    missing = sorted(others - {one.queue for one in stats})
+    missing = sorted(others - {counts.queue for counts in stats})
     stats += await driver.counts(missing) if missing else ()
-    return Snapshot(sorted(stats, key=lambda one: one.queue), paused, workers, note)
+    return Snapshot(sorted(stats, key=lambda counts: counts.queue), paused, workers, note)
 
 
-async def _told_queues(looking: Inspector) -> tuple[list[QueueStats], str]:
-    """The queues the broker tells of, and why it does not."""
+async def _list_queues(inspector: Inspector) -> tuple[list[QueueStats], str]:
+    """Return the queues the broker lists, or the reason why it does not."""
     try:
-        return list(await looking.queues()), ""
+        return list(await inspector.queues()), ""
     except BrokerRejected as error:
         return [], f"{error}; name queues with --queue to see others"

@@ -1,4 +1,4 @@
-"""Server-sent events: every viewer gets what the poller has seen, and what keeps it from seeing."""
+"""Streams the poller's snapshots and problems to a viewer, as server-sent events."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -11,14 +11,14 @@ from asynctasq_cli.web.responses import as_json
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"x-accel-buffering", b"no"),  # nginx would keep the events to itself
+    (b"x-accel-buffering", b"no"),  # else nginx buffers the events
 ]
 
 
 class SnapshotStream(Response):
-    """Runs until the viewer goes, may not look any longer, or the server ends.
+    """Streams until the viewer leaves, its session ends, or the server shuts down.
 
-    Who is too slow to take each snapshot gets the latest.
+    A slow viewer skips snapshots and gets the latest.
     """
 
     def __init__(self, poller: Poller, allowed: Callable[[], bool]) -> None:
@@ -28,14 +28,14 @@ class SnapshotStream(Response):
         self._sent: tuple[bytes | None, str | None] = (None, None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as an ASGI application does."""
+        """Handle a request (ASGI)."""
         with self._poller.watching() as changed:
             gone = asyncio.create_task(_gone(receive), name="asynctasq-web-viewer")
             gone.add_done_callback(lambda _: changed.set())
             try:
                 await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
                 await self._send_all(changed, gone, send)
-            except OSError:  # it went while we sent
+            except OSError:  # the viewer left during a send
                 return
             finally:
                 gone.cancel()
@@ -52,14 +52,14 @@ class SnapshotStream(Response):
             if self._poller.closed or not self._allowed():
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
-            for event in self._news():
+            for event in self._unsent():
                 await _send(send, event)
 
-    def _news(self) -> Iterator[bytes]:
-        seen, problem = self._poller.seen, self._poller.problem
-        before, self._sent = self._sent, (seen, problem)
-        if seen is not None and seen is not before[0]:
-            yield _event(b"snapshot", seen)
+    def _unsent(self) -> Iterator[bytes]:
+        snapshot, problem = self._poller.snapshot, self._poller.problem
+        before, self._sent = self._sent, (snapshot, problem)
+        if snapshot is not None and snapshot is not before[0]:
+            yield _event(b"snapshot", snapshot)
         if problem is not None:
             yield _event(b"problem", as_json({"problem": problem}))
 

@@ -109,7 +109,7 @@ function taskList(facts, name, state, offset) {
       const now = seen?.[state] ?? 0;
       const changed = now !== last;
       last = now;
-      if (!facts.whole || changed) load(false);
+      if (!facts.scans_everything || changed) load(false);
     },
   };
 }

@@ -1,4 +1,4 @@
-"""What the dashboard answers about queues and messages."""
+"""The read-only routes of the dashboard: capabilities, lists of messages, messages, settings."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from asynctasq_cli.web import create_app
 pytestmark = pytest.mark.anyio
 
 
-async def test_facts_say_what_the_broker_can_do(client, config) -> None:
+async def test_facts_are_the_capabilities_of_the_broker(client, config) -> None:
     facts = (await client(create_app(config)).get("/api/facts")).json()
     assert facts["driver"] == "memory"
     assert facts["location"] == config.driver_settings.location()
@@ -23,7 +23,7 @@ async def test_facts_say_what_the_broker_can_do(client, config) -> None:
     assert (facts["actions"], facts["pause"], facts["workers"]) == (False, True, True)
 
 
-async def test_tasks_come_page_by_page(client, config, broker) -> None:
+async def test_tasks_are_listed_page_by_page(client, config, broker) -> None:
     await broker.store(*(f"id-{n}" for n in range(5)))
     page = client(create_app(config))
     seen, more = [], True
@@ -63,7 +63,7 @@ async def test_tasks_of_each_state_are_listed(client, config, broker, state: str
         {"queue": "q", "state": "dead", "offset": "9" * 5000},
     ],
 )
-async def test_a_bad_question_gets_one_line(client, config, query: dict[str, str]) -> None:
+async def test_a_bad_request_gets_one_line(client, config, query: dict[str, str]) -> None:
     answer = await client(create_app(config)).get("/api/tasks", params=query)
     assert answer.status_code == 400
     assert "\n" not in answer.json()["error"]
@@ -88,7 +88,7 @@ async def test_a_task_is_shown_with_its_call_and_its_error(client, config, broke
         assert (task["error"], task["note"]) == ("ValueError: <script>", note)
 
 
-async def test_what_cannot_be_read_is_shown_as_bytes(client, config, broker) -> None:
+async def test_an_unreadable_body_is_shown_as_bytes(client, config, broker) -> None:
     await broker.store("one")
     task = (await client(create_app(config)).get("/api/task", params={"id": "one"})).json()
     assert task["task"] is None
@@ -107,7 +107,7 @@ async def test_long_arguments_are_cut(client, config, broker) -> None:
     assert task["call"].endswith("… and 50002 characters more")
 
 
-async def test_arguments_that_cannot_be_written_do_no_harm(
+async def test_arguments_whose_repr_raises_are_shown_as_bytes(
     client, config, broker, monkeypatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -120,7 +120,7 @@ async def test_arguments_that_cannot_be_written_do_no_harm(
     assert "ZeroDivisionError" in task["unreadable"]
 
 
-async def test_an_id_nobody_has_is_not_found(client, config) -> None:
+async def test_an_unknown_id_is_not_found(client, config) -> None:
     answer = await client(create_app(config)).get("/api/task", params={"id": "nobody"})
     assert answer.status_code == 404
     assert "no message has this id" in answer.json()["error"]
@@ -148,7 +148,7 @@ async def test_settings_hold_no_secrets(client) -> None:
     assert "top-secret-key" not in answer.text
 
 
-async def test_a_broker_that_is_away_is_one_line(client, config, monkeypatch) -> None:
+async def test_an_unavailable_broker_is_one_line(client, config, monkeypatch) -> None:
     async def away(self: MemoryDriver) -> None:
         raise BrokerUnavailable("memory is away")
 
@@ -157,12 +157,14 @@ async def test_a_broker_that_is_away_is_one_line(client, config, monkeypatch) ->
     assert (answer.status_code, answer.json()) == (503, {"error": "memory is away"})
 
 
-async def test_what_a_broker_does_not_show_is_said(client, config, broker, monkeypatch) -> None:
+async def test_states_the_broker_does_not_show_are_refused(
+    client, config, broker, monkeypatch
+) -> None:
     monkeypatch.setattr(MemoryDriver, "limits", Limits(inspects=frozenset({State.DEAD})))
     await broker.bury("dead")
     page = client(create_app(config))
     facts = (await page.get("/api/facts")).json()
-    assert (facts["states"], facts["whole"]) == (["dead"], True)
+    assert (facts["states"], facts["scans_everything"]) == (["dead"], True)
     query = {"queue": "q", "state": "ready"}
     answer = await page.get("/api/tasks", params=query)
     assert answer.status_code == 400

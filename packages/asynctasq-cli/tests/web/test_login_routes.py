@@ -1,4 +1,4 @@
-"""Who gets in, and what browsers are told."""
+"""Signing in and out, refused requests, and security headers."""
 
 import re
 
@@ -8,22 +8,21 @@ pytest.importorskip("starlette", reason="needs the extra web")
 pytest.importorskip("httpx", reason="needs httpx")
 
 from asynctasq.errors import ConfigError
-from asynctasq_cli.web import create_app
-from asynctasq_cli.web import login_routes as signing
+from asynctasq_cli.web import create_app, login_routes
 from asynctasq_cli.web.security import KnownHosts
 from asynctasq_cli.web.sessions import COOKIE, TRIES
 
 pytestmark = pytest.mark.anyio
 
-LOOKING = ["/api/facts", "/api/events", "/api/tasks", "/api/task", "/api/settings"]
+READ_PATHS = ["/api/facts", "/api/events", "/api/tasks", "/api/task", "/api/settings"]
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing, "SLOWLY", 0.0)
+def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login_routes, "WRONG_TOKEN_DELAY", 0.0)
 
 
-async def test_without_a_token_everybody_sees_the_page(client, config) -> None:
+async def test_without_a_token_no_session_is_needed(client, config) -> None:
     page = client(create_app(config))
     answer = await page.get("/")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -31,17 +30,17 @@ async def test_without_a_token_everybody_sees_the_page(client, config) -> None:
     assert (await page.get("/api/facts")).json()["sessions"] is False
 
 
-async def test_with_a_token_nobody_sees_anything_before_signing_in(client, config, token) -> None:
+async def test_with_a_token_everything_needs_a_session(client, config, token) -> None:
     page = client(create_app(config, token=token, allow_actions=True))
     answer = await page.get("/")
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
-    for path in LOOKING:
+    for path in READ_PATHS:
         assert (await page.get(path)).status_code == 401, path
     answer = await page.post("/actions/pause", json={"queue": "q"})
     assert (answer.status_code, answer.json()) == (401, {"error": "sign in first"})
 
 
-async def test_the_token_opens_and_signing_out_closes(client, config, token) -> None:
+async def test_the_token_starts_a_session_and_signing_out_ends_it(client, config, token) -> None:
     page = client(create_app(config, token=token))
     answer = await page.post("/login", json={"token": token})
     assert answer.status_code == 200
@@ -56,7 +55,7 @@ async def test_the_token_opens_and_signing_out_closes(client, config, token) -> 
     assert (await page.get("/api/facts")).status_code == 401
 
 
-async def test_the_cookie_of_a_safe_connection_stays_there(client, config, token) -> None:
+async def test_the_cookie_of_a_tls_connection_is_secure(client, config, token) -> None:
     page = client(create_app(config, token=token), "https://here", Origin="https://here")
     answer = await page.post("/login", json={"token": token})
     assert "Secure" in answer.headers["set-cookie"]
@@ -66,7 +65,7 @@ async def test_the_cookie_of_a_safe_connection_stays_there(client, config, token
 async def test_a_wrong_token_is_refused(client, config, token, wrong: object) -> None:
     page = client(create_app(config, token=token))
     answer = await page.post("/login", json={"token": wrong})
-    assert (answer.status_code, answer.json()) == (401, {"error": "this is not the token"})
+    assert (answer.status_code, answer.json()) == (401, {"error": "wrong token"})
     assert COOKIE not in answer.cookies
 
 
@@ -86,7 +85,7 @@ async def test_a_long_body_is_refused(client, config, token) -> None:
     assert (await page.post("/login", content=b" " * 300_000)).status_code == 413
 
 
-async def test_who_tries_tokens_has_to_wait(client, config, token) -> None:
+async def test_too_many_wrong_tokens_are_refused(client, config, token) -> None:
     page = client(create_app(config, token=token))
     for _ in range(TRIES):
         assert (await page.post("/login", json={"token": "wrong"})).status_code == 401
@@ -105,7 +104,7 @@ async def test_who_tries_tokens_has_to_wait(client, config, token) -> None:
         {"Origin": ""},
     ],
 )
-async def test_changes_from_elsewhere_are_refused(client, config, token, headers) -> None:
+async def test_changes_from_other_origins_are_refused(client, config, token, headers) -> None:
     app = create_app(config, token=token, allow_actions=True)
     page = client(app)
     await page.post("/login", json={"token": token})
@@ -121,7 +120,7 @@ async def test_a_form_cannot_change_anything(client, config, token) -> None:
     assert (await page.post("/actions/pause", data={"queue": "q"})).status_code == 403
 
 
-async def test_every_answer_tells_browsers_what_is_forbidden(client, config, token) -> None:
+async def test_every_response_has_security_headers(client, config, token) -> None:
     page = client(create_app(config, token=token))
     for path in ("/", "/login", "/assets/main.js", "/api/facts", "/nowhere"):
         headers = (await page.get(path)).headers
@@ -137,7 +136,10 @@ async def test_every_answer_tells_browsers_what_is_forbidden(client, config, tok
 
 async def test_pages_hold_no_script_and_no_style_of_their_own(client, config, token) -> None:
     page = client(create_app(config, token=token))
-    for text in ((await page.get("/login")).text, (signing.PAGES / "dashboard.html").read_text()):
+    for text in (
+        (await page.get("/login")).text,
+        (login_routes.PAGES / "dashboard.html").read_text(),
+    ):
         assert "style=" not in text
         assert "<style" not in text
         assert not re.search(r"\son\w+=", text)
@@ -155,7 +157,7 @@ def test_scripts_never_parse_text() -> None:
             assert word not in text, path
 
 
-async def test_only_known_names_are_answered_where_they_are_told(client, config) -> None:
+async def test_unknown_host_names_are_refused(client, config) -> None:
     app = KnownHosts(create_app(config), ["localhost", "::1"])
     for base in ("http://localhost:8321", "http://LOCALHOST", "http://[::1]:8321"):
         assert (await client(app, base).get("/api/facts")).status_code == 200, base

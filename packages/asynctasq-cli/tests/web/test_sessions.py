@@ -1,4 +1,4 @@
-"""Sessions, and the counting of wrong tokens."""
+"""Sessions, and the limit on wrong tokens."""
 
 import pytest
 
@@ -16,7 +16,7 @@ class Clock:
         return self.now
 
 
-def test_a_session_is_good_until_it_ends() -> None:
+def test_a_session_is_valid_until_it_expires() -> None:
     clock = Clock()
     sessions = Sessions(TOKEN, clock)
     cookie = sessions.issue()
@@ -27,23 +27,23 @@ def test_a_session_is_good_until_it_ends() -> None:
     assert not sessions.valid(cookie)
 
 
-def test_a_session_outlives_a_restart_but_not_its_token() -> None:
+def test_a_session_survives_a_restart_but_not_a_new_token() -> None:
     cookie = Sessions(TOKEN).issue()
     assert Sessions(TOKEN).valid(cookie)
     assert not Sessions(TOKEN + "!").valid(cookie)
 
 
 @pytest.mark.parametrize("cookie", [None, "", ".", "..", "é", "1.2", "99999999999.x.y"])
-def test_what_we_did_not_sign_is_no_session(cookie: str | None) -> None:
+def test_an_unsigned_cookie_is_invalid(cookie: str | None) -> None:
     assert not Sessions(TOKEN).valid(cookie)
 
 
-def test_a_session_cannot_be_made_longer() -> None:
+def test_a_session_cannot_be_extended() -> None:
     ends, nonce, signature = Sessions(TOKEN).issue().split(".")
     assert not Sessions(TOKEN).valid(f"{int(ends) + 1}.{nonce}.{signature}")
 
 
-def test_without_a_token_everybody_may_look_and_nobody_signs_in() -> None:
+def test_without_a_token_no_session_is_required() -> None:
     sessions = Sessions(None)
     assert sessions.valid(None)
     assert not sessions.matches("")
@@ -75,7 +75,7 @@ def test_too_many_wrong_tokens_have_to_wait() -> None:
     assert throttle.wait("a") == 0
 
 
-def test_no_more_than_some_addresses_are_remembered() -> None:
+def test_a_limited_number_of_addresses_is_tracked() -> None:
     throttle = Throttle(Clock())
     for _ in range(TRIES):
         throttle.failed("first")
