@@ -96,7 +96,7 @@ async def test_what_was_applied_stays_so_while_others_fail(
 def test_a_text_that_looks_like_ours_is_a_body(text: str) -> None:
     message = {"MessageId": "theirs", "ReceiptHandle": "handle", "Body": text}
     (one,) = read_all({"Messages": [message]})
-    assert (one.letter.id, one.letter.body) == ("theirs", text.encode())
+    assert (one.content.id, one.content.body) == ("theirs", text.encode())
 
 
 async def test_a_disconnect_never_raises(driver_on, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ async def test_a_disconnect_never_raises(driver_on, monkeypatch: pytest.MonkeyPa
 
         return fail
 
-    stack, polls = driver.session.client._stack, driver.session.polls
+    stack, polls = driver.session.client._stack, driver.session.receiver
     monkeypatch.setattr(stack, "aclose", failing(stack.aclose))
     monkeypatch.setattr(polls, "close", failing(polls.close))
     await driver.disconnect()

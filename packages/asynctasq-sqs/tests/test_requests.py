@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asynctasq.drivers import Message, Outcome, Settlement
-from asynctasq_sqs import receive_buffer as inbox
+from asynctasq_sqs import receive_buffer
 
 pytestmark = pytest.mark.anyio
 
@@ -95,7 +95,7 @@ async def test_what_a_cancelled_dequeue_asked_for_goes_to_the_next(
 async def test_what_nobody_takes_is_given_back_with_no_attempt_counted(
     warm, driver, proxy, queue: str, until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "KEPT", 0.05)
+    monkeypatch.setattr(receive_buffer, "KEPT", 0.05)
     waiting = asyncio.create_task(warm.dequeue([queue], limit=1, lease=60, wait=20))
     await until(lambda: polls(proxy))
     waiting.cancel()
@@ -113,7 +113,7 @@ async def test_a_disconnect_gives_back_what_nobody_took(
     await until(lambda: polls(proxy))
     waiting.cancel()
     await asyncio.wait([waiting])
-    (poll,) = warm.session.polls._long.values()
+    (poll,) = warm.session.receiver._long.values()
     await driver.enqueue(messages(queue, 1))
     await until(poll.done)
     await warm.disconnect()

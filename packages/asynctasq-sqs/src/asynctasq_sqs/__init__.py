@@ -11,7 +11,7 @@ __all__ = ["SQSDriver", "SQSSettings"]
 
 
 def __getattr__(name: str) -> object:
-    # who only reads settings, as every command does of every driver, needs no client library
+    # every command reads the settings of every driver, which needs no client library
     if name == "SQSDriver":
         from asynctasq_sqs.driver import SQSDriver
 

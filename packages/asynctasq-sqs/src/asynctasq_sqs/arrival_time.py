@@ -1,4 +1,4 @@
-"""When an answer came, also to a process that was not there to read it."""
+"""Bounds the time at which a reply arrived, even if the process was stopped meanwhile."""
 
 import asyncio
 import time
@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 
 async def answer_to(request: Coroutine[object, object, T], step: float) -> tuple[T, float]:
-    """The answer, and a moment before which it had not come, by the monotonic clock.
+    """Return the reply, and the latest monotonic time at which it had certainly not arrived.
 
-    While this process is stopped, or its event loop blocked, an answer lies in the socket. So there
-    is a look every `step` seconds: what is read soon after a look may have come in the pause before
-    it, however long that was, and what is read later came after it.
+    While the process is stopped, or its event loop blocked, a reply waits in the socket. So the
+    clock is read every `step` seconds: a reply read soon after such a tick may have arrived in the
+    pause before it, however long; a reply read later arrived after the tick before it.
     """
     earlier = later = time.monotonic()
     asking = asyncio.create_task(request)

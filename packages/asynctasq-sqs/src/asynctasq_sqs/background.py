@@ -1,4 +1,4 @@
-"""Work that comes to its end even if nobody waits for it any more."""
+"""Runs calls to completion, even when their callers are cancelled or do not wait."""
 
 import asyncio
 import logging
@@ -11,18 +11,22 @@ logger = logging.getLogger("asynctasq.sqs")
 
 T = TypeVar("T")
 
-#: Seconds in which what was cancelled must end.
+#: Seconds that cancelled tasks have to end.
 CANCEL_LIMIT = 1.0
 
 
 class Background:
-    """Owns tasks from their start to their end."""
+    """Owns tasks from their start to their end.
+
+    It differs from `asynctasq.drivers.shield.Shield`: work can also start without a caller, its
+    errors are logged then, and `close` waits for cancelled tasks within a limit.
+    """
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
 
     async def run(self, work: Coroutine[object, object, T]) -> T:
-        """The result of `work`, which goes on when the caller is cancelled."""
+        """Return the result of `work`, which continues when the caller is cancelled."""
         task = self._own(asyncio.create_task(work))
         try:
             return await asyncio.shield(task)
@@ -32,11 +36,11 @@ class Background:
             raise
 
     def start(self, work: Coroutine[object, object, object]) -> None:
-        """Let `work` come to its end; a broker's error is logged."""
+        """Start `work` without waiting for it; a `BrokerError` is logged."""
         self._own(asyncio.create_task(_logged(work)))
 
     async def close(self, limit: float) -> None:
-        """Wait `limit` seconds for everything to end, and cancel what has not by then."""
+        """Wait `limit` seconds for running work, then cancel the remaining tasks."""
         deadline = asyncio.get_running_loop().time() + limit
         while self._tasks and (left := deadline - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(self._tasks, timeout=left)
@@ -53,11 +57,11 @@ class Background:
     def _end(self, task: asyncio.Task[T]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waited has it; nobody else needs to hear of it
+            task.exception()  # retrieved, so that asyncio does not log it; `run` raises it
 
 
 async def _logged(work: Coroutine[object, object, object]) -> None:
     try:
         await work
     except BrokerError as error:
-        logger.warning("messages come back when their lease ends: %s", error)
+        logger.warning("messages were not released, and return when their lease ends: %s", error)

@@ -1,4 +1,4 @@
-"""The SQS API: one client of aioboto3, calls with a limit of time, and batches of ten."""
+"""Calls the SQS API through aioboto3: with a time limit, and in batches of ten."""
 
 import asyncio
 import logging
@@ -16,19 +16,19 @@ from asynctasq_sqs.settings import SQSSettings
 
 logger = logging.getLogger("asynctasq.sqs")
 
-#: Most entries of one batch, and messages of one answer.
+#: Entry limit of a batch, and message limit of a reply.
 TEN = 10
-#: Seconds in which a call is answered, with all its repetitions.
+#: Time limit of a call in seconds, retries included.
 CALL_LIMIT = 15.0
-#: Seconds in which the API must be found, or not.
+#: Connect timeout in seconds.
 CONNECT_LIMIT = 8.0
-#: Seconds in which connections must have closed.
+#: Seconds that connections have to close.
 CLOSE_LIMIT = 2.0
-#: Most calls at once, long polls not counted.
+#: Limit of concurrent calls, polls not counted.
 CALLS_AT_ONCE = 32
-#: How often a batch is sent because of entries that failed on the side of SQS.
+#: How often a batch is sent when entries fail on the side of SQS.
 TRIES = 4
-#: Bytes of a body that is written in pieces.
+#: Request bodies above this number of bytes are written in pieces.
 LARGE = 64 * 1024
 
 Reply = Mapping[str, Any]
@@ -36,7 +36,7 @@ Entry = Mapping[str, Any]
 
 
 class Client:
-    """Calls of the SQS API; raises only errors of the seam."""
+    """Calls of the SQS API; they raise only errors of the seam."""
 
     def __init__(self, settings: SQSSettings) -> None:
         self.location = settings.location()
@@ -46,7 +46,7 @@ class Client:
         self._client: Any = None
 
     async def open(self) -> None:
-        """Make the client, and see that the API answers and takes the credentials."""
+        """Create the client, and check that the API is reachable and accepts the credentials."""
         try:
             self._client = await self._stack.enter_async_context(_make(self._settings))
             self._client.meta.events.register("before-send.sqs", _in_pieces)
@@ -55,7 +55,9 @@ class Client:
         try:
             await self.call("list_queues", limit=CONNECT_LIMIT, MaxResults=1)
         except BrokerRejected as error:
-            if "sqs:ListQueues" not in str(error):  # who may not list has been recognised
+            if "sqs:ListQueues" not in str(
+                error
+            ):  # the credentials are valid, only this permission is missing
                 raise
 
     async def close(self) -> None:
@@ -64,25 +66,25 @@ class Client:
         try:
             async with asyncio.timeout(CLOSE_LIMIT):
                 await self._stack.aclose()
-        except Exception:  # whatever it is, there is nothing left to do
+        except Exception:  # of any kind: nothing is left to do but to log it
             logger.warning("closing the connections to SQS failed", exc_info=True)
 
     async def call(self, operation: str, *, limit: float = CALL_LIMIT, **parameters: Any) -> Reply:
-        """The reply to an operation, by its name in boto3; raises a `BrokerError`."""
+        """Call an operation by its name in boto3; raises a `BrokerError`."""
         async with self._room:
             return await self._call(operation, limit, parameters)
 
     async def poll(self, *, limit: float, **parameters: Any) -> Reply:
-        """The reply to a ``receive_message`` that may wait; it takes no other call's room."""
+        """Call ``receive_message``, which may wait; it does not count as a concurrent call."""
         return await self._call("receive_message", limit, parameters)
 
     async def batch(
         self, operation: str, url: str, entries: Sequence[Entry]
     ) -> list[BrokerError | None]:
-        """Send up to ten entries, and those again that failed on the side of SQS.
+        """Send up to ten entries; entries that fail on the side of SQS are sent again.
 
-        Returns the error of each entry, None for those that were accepted; a `LeaseGone` is a
-        receipt handle that is good no more.
+        Return the error of each entry, None if it was accepted. `LeaseGone` stands for a receipt
+        handle that is no longer valid.
         """
         errors: list[BrokerError | None] = [None] * len(entries)
         left = list(range(len(entries)))
@@ -112,32 +114,34 @@ class Client:
         try:
             async with asyncio.timeout(limit):
                 return await call(**parameters)
-        except Exception as error:  # botocore and aiohttp let anything out for an odd answer
+        except Exception as error:  # botocore and aiohttp raise any kind for an odd reply
             raise translated(error, self.location, _api_name(operation)) from error
 
     def _entry_error(self, operation: str, failed: Reply | None) -> BrokerError:
         name = _api_name(operation)
         if failed is None:
-            return BrokerUnavailable(f"SQS at {self.location} says nothing of an entry of {name}")
+            return BrokerUnavailable(
+                f"SQS at {self.location} did not report the result of an entry of {name}"
+            )
         code, text = str(failed.get("Code", "")), str(failed.get("Message", ""))
         passes = not failed.get("SenderFault", True)
         return from_code(code, text, self.location, name, passes=passes)
 
 
 def needed(reply: Reply, key: str) -> str:
-    """What every answer of SQS has; raises `BrokerUnavailable` if this one has not."""
+    """Return a required field of a reply; raises `BrokerUnavailable` if it is missing."""
     if not isinstance(value := reply.get(key), str):
         raise BrokerUnavailable(f"SQS gives an answer that cannot be read: it has no {key}")
     return value
 
 
 def _by_number(entries: Sequence[Reply]) -> dict[int, Reply]:
-    """The entries of a reply by the numbers they were sent with."""
+    """Map the entries of a reply by the number they were sent with."""
     return {int(one["Id"]): one for one in entries if str(one.get("Id", "")).isdecimal()}
 
 
 def _make(settings: SQSSettings) -> Any:
-    """An unopened client. The import takes a second, so it is made by those who connect."""
+    """Create a client, not opened. Imports aioboto3, which takes a second, only to connect."""
     aioboto3: Any = import_module("aioboto3")
     config: Any = import_module("aiobotocore.config")
     base: Any = import_module("aiobotocore.session").AioSession()
@@ -153,7 +157,7 @@ def _make(settings: SQSSettings) -> Any:
     options = config.AioConfig(
         connect_timeout=2,
         read_timeout=30,  # longer than the longest poll
-        max_pool_connections=1000,  # what is waiting takes no other call's connection
+        max_pool_connections=1000,  # a long poll occupies one
         retries={"mode": "standard", "total_max_attempts": 3},
         tcp_keepalive=True,
     )
@@ -162,12 +166,12 @@ def _make(settings: SQSSettings) -> Any:
 
 @cache
 def _definitions() -> Any:
-    """The descriptions of the API, which take longer to read than all the rest of a client."""
+    """Load the API descriptions once: reading them dominates the creation of a client."""
     return import_module("botocore.loaders").create_loader()
 
 
 def _in_pieces(request: Any, **_: object) -> None:
-    """Let a large body be written in pieces: in one, it would hold up the event loop."""
+    """Write a large body in pieces: a single write would block the event loop."""
     if isinstance(request.body, bytes) and len(request.body) > LARGE:
         request.body = BytesIO(request.body)
 

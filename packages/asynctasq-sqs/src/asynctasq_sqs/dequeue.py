@@ -1,11 +1,11 @@
-"""Receiving: long polls that outlive the calls they were made for, and an inbox between them.
+"""Receives messages: long polls that outlive their dequeue, and a buffer between the two.
 
-A `ReceiveMessage` that is given up may still be answered, to nobody; so none is. A dequeue that is
-cancelled, or whose time is over, leaves its polls to the driver. What they bring goes to whoever
-dequeues next, and back to the queue when nobody does within seconds.
+SQS may still answer an abandoned ``ReceiveMessage``, and its messages would be hidden for a lease.
+So no poll is abandoned: a dequeue that is cancelled, or times out, leaves its polls to the driver.
+Their messages go to the next dequeue, or are released when none comes within seconds.
 
-An idle queue costs one long poll every twenty seconds. While polls come back full, twice as many
-are sent at once each time, up to what the free slots can take.
+An idle queue costs one long poll every twenty seconds. While polls return full, the number of
+concurrent polls doubles, up to the number of free slots.
 """
 
 import asyncio
@@ -23,43 +23,43 @@ from asynctasq_sqs.leases import LONGEST, Leases, Receipt, receipt_of, whole_sec
 from asynctasq_sqs.messages import BODY, SYSTEM, Received, read_all
 from asynctasq_sqs.names import is_fifo
 from asynctasq_sqs.queues import Queues
-from asynctasq_sqs.receive_buffer import Inbox
-from asynctasq_sqs.settle import Settling
+from asynctasq_sqs.receive_buffer import ReceiveBuffer
+from asynctasq_sqs.settle import Settler
 
-#: Longest wait of SQS, in seconds.
+#: Longest long poll of SQS, in seconds.
 LONGEST_WAIT = 20
-#: Most polls of one queue at once.
+#: Limit of concurrent polls of one queue.
 WIDEST = 16
-#: Most seconds by which a lease is thought to have begun before its message came.
+#: Precision in seconds to which the arrival of a reply, and so the start of a lease, is known.
 MOST_LATE = 1.0
-#: Shortest time in seconds between two looks whether it came.
+#: Shortest step in seconds of that measurement.
 SHORTEST_STEP = 0.05
-#: Share of a lease that must be left of it when a message is delivered.
+#: A message is delivered with at least this share of its lease left.
 FRESH = 0.75
-#: Seconds that short polls have to come to their end when the driver disconnects.
+#: Seconds that short polls have to finish when the driver disconnects.
 CLOSE_LIMIT = 1.0
 
-#: A ``ReceiveMessage`` under way; its result is whether as many messages came as it asked for.
+#: A ``ReceiveMessage`` under way; its result is whether it returned as many as requested.
 _Poll = asyncio.Task[bool]
 
 
-class Polls:
-    """All receiving of one driver."""
+class Receiver:
+    """The polls of one driver, and the buffer of received messages."""
 
     def __init__(
         self,
         client: Client,
         queues: Queues,
         leases: Leases,
-        settling: Settling,
+        settler: Settler,
         background: Background,
     ) -> None:
         self._client = client
         self._queues = queues
         self._leases = leases
-        self._settling = settling
+        self._settler = settler
         self._background = background
-        self._inbox = Inbox(self._hand_back)
+        self._buffer = ReceiveBuffer(self._release)
         self._short: set[_Poll] = set()
         self._long: dict[str, _Poll] = {}
         self._width: dict[str, int] = {}
@@ -69,30 +69,30 @@ class Polls:
     async def take(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Up to `limit` messages, or none after `wait` seconds; see `BaseDriver.dequeue`."""
+        """Return up to `limit` messages, or none after `wait` seconds; see `BaseDriver.dequeue`."""
         deadline = time.monotonic() + wait
         seconds = min(whole_seconds(lease), LONGEST)
         while True:
-            if taken := self._inbox.take(queues, limit):
+            if taken := self._buffer.take(queues, limit):
                 if taken := await self._with_lease(taken, seconds):
                     return taken
                 continue
-            for queue in self._worth_a_look(queues, wait):
-                await self._look(queue, limit - self._inbox.count(queues), seconds)
-                if self._inbox.count(queues) >= limit:
+            for queue in self._to_poll_first(queues, wait):
+                await self._short_polls(queue, limit - self._buffer.count(queues), seconds)
+                if self._buffer.count(queues) >= limit:
                     break
-            if self._inbox.count(queues):
+            if self._buffer.count(queues):
                 continue
             left = deadline - time.monotonic()
             if left <= 0:
                 return []
             polls = {self._long_poll(queue, limit, seconds, wait, left) for queue in queues}
             await self._first_of(polls, left)
-            if time.monotonic() >= deadline and not self._inbox.count(queues):
+            if time.monotonic() >= deadline and not self._buffer.count(queues):
                 return []
 
     async def close(self) -> None:
-        """End all polls, and give back what nobody took."""
+        """End all polls, and release the buffered messages."""
         self._closing = True
         for poll in self._long.values():
             poll.cancel()
@@ -103,24 +103,25 @@ class Polls:
             poll.cancel()
         if polls:
             await asyncio.wait(polls, timeout=CLOSE_LIMIT)
-        self._inbox.close()
+        self._buffer.close()
 
-    def _worth_a_look(self, queues: Sequence[str], wait: float) -> Sequence[str]:
-        """Queues to ask at once, in order, before there is a long poll on each.
+    def _to_poll_first(self, queues: Sequence[str], wait: float) -> Sequence[str]:
+        """Return the queues to short-poll, in order, before there is a long poll on each.
 
-        Those up to the last that may hold messages; who polls already would have brought them.
+        These are the queues up to the last that may hold messages, without those that have a long
+        poll, which would have returned them.
         """
         if wait <= 0:
             return queues
-        if wait < 1:  # less than a poll can wait, and perhaps than an answer takes
+        if wait < 1:  # less than a long poll, and perhaps than a reply takes
             return [queue for queue in queues if queue not in self._long]
         if len(queues) == 1 and self._width.get(queues[0], 1) == 1:
-            return ()  # the long poll brings as much
+            return ()  # the long poll returns as much
         full = [i for i, queue in enumerate(queues) if queue not in self._empty]
         return [queue for queue in queues[: max(full, default=-1) + 1] if queue not in self._long]
 
-    async def _look(self, queue: str, wanted: int, lease: int) -> None:
-        """Short polls for up to `wanted` messages, as many as the queue was worth lately."""
+    async def _short_polls(self, queue: str, wanted: int, lease: int) -> None:
+        """Poll without waiting for up to `wanted` messages, as widely as recent polls were full."""
         width = min(self._width.get(queue, 1), math.ceil(wanted / TEN))
         counts = [min(TEN, wanted - TEN * i) for i in range(width)]
         polls = {self._start(self._receive(queue, count, lease, 0)) for count in counts}
@@ -128,11 +129,11 @@ class Polls:
         for poll in polls:
             poll.add_done_callback(self._short.discard)
         await asyncio.wait(polls)
-        self._note(queue, polls, grows=counts[0] == TEN)
+        self._adapt(queue, polls, grows=counts[0] == TEN)
         _raise_first(polls)
 
     def _long_poll(self, queue: str, limit: int, lease: int, wait: float, left: float) -> _Poll:
-        """The long poll on a queue; who waits for less than it can last gets a shorter one."""
+        """Return the long poll on a queue; a new one is shorter for a shorter `wait`."""
         poll = self._long.get(queue)
         if poll is None:
             seconds = LONGEST_WAIT if wait >= LONGEST_WAIT else math.ceil(left)
@@ -144,11 +145,11 @@ class Polls:
 
     def _end(self, queue: str, poll: _Poll, *, grows: bool) -> None:
         del self._long[queue]
-        self._note(queue, {poll}, grows=grows)
+        self._adapt(queue, {poll}, grows=grows)
 
-    def _note(self, queue: str, polls: set[_Poll], *, grows: bool) -> None:
-        """Take note of what polls that were sent at once say about a queue."""
-        if not all(_brought_all(poll) for poll in polls):
+    def _adapt(self, queue: str, polls: set[_Poll], *, grows: bool) -> None:
+        """Adapt the number of concurrent polls of a queue to the result of the latest ones."""
+        if not all(_is_full(poll) for poll in polls):
             self._empty.add(queue)
             self._width[queue] = 1
         else:
@@ -165,11 +166,11 @@ class Polls:
             work.close()
             raise BrokerUnavailable("the driver was disconnected")
         poll = asyncio.create_task(work)
-        poll.add_done_callback(_hear)
+        poll.add_done_callback(_retrieve)
         return poll
 
     async def _receive(self, queue: str, count: int, lease: int, wait: int) -> bool:
-        """One ``ReceiveMessage``; what it brings is put into the inbox."""
+        """Send one ``ReceiveMessage``, and buffer its messages."""
 
         async def ask(url: str) -> list[tuple[Received, Receipt]]:
             poll = self._client.poll(
@@ -187,25 +188,25 @@ class Polls:
                 for one in read_all(reply)
             ]
 
-        came = await self._queues.on(queue, ask)
-        self._inbox.put(
+        received = await self._queues.on(queue, ask)
+        self._buffer.put(
             queue,
-            [(_delivery(queue, *one), one[0].order) for one in came if one[0].early <= 0],
+            [(_delivery(queue, *one), one[0].order) for one in received if one[0].early <= 0],
         )
-        if early := [one for one in came if one[0].early > 0]:
+        if early := [one for one in received if one[0].early > 0]:
             self._background.start(self._send_on(queue, early))
-        return len(came) == count
+        return len(received) == count
 
     async def _send_on(self, queue: str, early: Sequence[tuple[Received, Receipt]]) -> None:
-        """Send what is not due yet once more, with the delay that is left."""
-        letters = [(receipt, replace(one.letter, delay=one.early)) for one, receipt in early]
-        for error in (await self._settling.move(queue, letters)).values():
+        """Send messages that are not due yet again, with their remaining delay."""
+        contents = [(receipt, replace(one.content, delay=one.early)) for one, receipt in early]
+        for error in (await self._settler.move(queue, contents)).values():
             raise error
 
     async def _with_lease(self, taken: list[Delivery], lease: int) -> Sequence[Delivery]:
-        """Those of `taken` that are held, for about `lease` seconds.
+        """Return the messages of `taken` that are held, each for about `lease` seconds.
 
-        What was received for another dequeue, or lay here for long, is extended.
+        Messages received for another dequeue, or buffered for long, are extended first.
         """
         now = time.monotonic()
         wrong = [
@@ -216,23 +217,23 @@ class Polls:
         try:
             lost = await self._background.run(self._leases.extend(wrong, lease))
         except (BrokerError, asyncio.CancelledError):
-            self._hand_back(taken)
+            self._release(taken)
             raise
         return [one for one in taken if one not in lost]
 
-    def _hand_back(self, deliveries: Sequence[Delivery]) -> None:
+    def _release(self, deliveries: Sequence[Delivery]) -> None:
         back = [Settlement(delivery, Outcome.RELEASE) for delivery in deliveries]
-        self._background.start(self._settling.settle(back))
+        self._background.start(self._settler.settle(back))
 
 
 def _delivery(queue: str, received: Received, receipt: Receipt) -> Delivery:
-    letter = received.letter
-    # a FIFO queue hides what is retried, and counts it as what is abandoned
+    content = received.content
+    # a FIFO queue counts a retry, which is hidden for a while, like an abandoned attempt
     abandoned = received.abandoned and not is_fifo(queue)
-    return Delivery(letter.id, queue, letter.body, received.attempt, receipt, abandoned)
+    return Delivery(content.id, queue, content.body, received.attempt, receipt, abandoned)
 
 
-def _brought_all(poll: _Poll) -> bool:
+def _is_full(poll: _Poll) -> bool:
     return not poll.cancelled() and poll.exception() is None and poll.result()
 
 
@@ -244,6 +245,6 @@ def _raise_first(polls: set[_Poll]) -> None:
             raise error
 
 
-def _hear(poll: _Poll) -> None:
+def _retrieve(poll: _Poll) -> None:
     if not poll.cancelled():
-        poll.exception()  # whoever waits for it raises it; it may be nobody
+        poll.exception()  # so that asyncio does not log it; a waiting dequeue raises it

@@ -1,4 +1,4 @@
-"""From the exceptions of botocore, and the codes of SQS, to the errors of the seam."""
+"""Translates exceptions of botocore, and error codes of SQS, into the errors of the seam."""
 
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
 
 from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 
-#: What making a client raises.
+#: Exceptions that the creation of a client raises.
 FAILURES: tuple[type[Exception], ...] = (BotoCoreError, ClientError, OSError, ValueError)
 
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
@@ -38,7 +38,7 @@ _PASSING = (
     *("QueueDeletedRecently",),
 )
 _NO_QUEUE = ("NonExistentQueue", "QueueDoesNotExist")
-#: Where an entry of a batch is refused like this, its receipt handle is good no more.
+#: Codes of a batch entry whose receipt handle is no longer valid.
 _GONE = (
     *("ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"),
     *("InvalidIdFormat", "ReceiptHandleIsInvalidException"),
@@ -50,15 +50,15 @@ class NoSuchQueue(BrokerRejected):
 
 
 class QueueExists(BrokerRejected):
-    """The queue exists, with other attributes than it was to be created with."""
+    """The queue exists, with attributes other than the requested ones."""
 
 
 class LeaseGone(BrokerRejected):
-    """The receipt handle is good no more."""
+    """The receipt handle is no longer valid."""
 
 
 def translated(error: BaseException, location: str, operation: str) -> BrokerError:
-    """The error of the seam that `error` of this operation means."""
+    """Return the error of the seam for an `error` of this operation."""
     if isinstance(error, ClientError):
         response = cast("dict[str, Any]", cast(Any, error).response)
         code = str(response.get("Error", {}).get("Code", ""))
@@ -87,7 +87,7 @@ def translated(error: BaseException, location: str, operation: str) -> BrokerErr
 def from_code(
     code: str, text: str, location: str, operation: str, *, passes: bool = False
 ) -> BrokerError:
-    """The error that an error code of SQS means; `passes` when it says so itself."""
+    """Return the error for a code of SQS; `passes` if the reply calls it temporary."""
     code = code.removeprefix("AWS.SimpleQueueService.")
     if code in _NO_QUEUE:
         return NoSuchQueue(f"the SQS queue does not exist at {location}")

@@ -1,7 +1,7 @@
-"""Counting, and looking into dead-letter queues: the `Inspector` ability.
+"""The `Inspector` capability: counts messages, and browses and changes dead ones.
 
-SQS shows a message only to those who receive it. So a look at dead messages hides them from
-others for a moment, and two looks at once see a part each.
+SQS shows a message only to its receiver. So a peek into a dead-letter queue hides its messages
+from others for a moment, and two concurrent peeks see a part each.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from uuid import uuid4
 from asynctasq.drivers import QueueStats, State, StoredMessage
 from asynctasq.errors import BrokerRejected
 from asynctasq_sqs.errors import NoSuchQueue
-from asynctasq_sqs.messages import Letter
-from asynctasq_sqs.peek import MOST, Look, Seen
+from asynctasq_sqs.messages import Content
+from asynctasq_sqs.peek import LONGEST_PEEK, Peek, PeekedMessage
 from asynctasq_sqs.session import Session
 
 _WAITING = "ApproximateNumberOfMessages"
@@ -21,17 +21,17 @@ _DELAYED = "ApproximateNumberOfMessagesDelayed"
 
 
 class SQSInspector:
-    """The methods of `Inspector`; of waiting and running messages, SQS tells the number."""
+    """The methods of `Inspector`; SQS only counts waiting and running messages."""
 
     @property
     def session(self) -> Session:
-        """What there is while the driver is connected."""
+        """The session of the connected driver."""
         raise NotImplementedError
 
     async def queues(self) -> Sequence[QueueStats]:
-        """Every queue that holds a message; see `Inspector.queues`.
+        """Count messages of every queue that holds any; see `Inspector.queues`.
 
-        All queues of the account and region, or those of `sqs_queue_url_prefix`; one request each.
+        All queues of the account and region, or of `sqs_queue_url_prefix`; one request each.
         """
         queues = self.session.queues
         urls = await queues.listed()
@@ -45,72 +45,74 @@ class SQSInspector:
                 for name in names
             )
         )
-        holding = [one for one in stats if one.unfinished or one.dead]
-        return sorted(holding, key=lambda one: one.queue)
+        holding = [entry for entry in stats if entry.unfinished or entry.dead]
+        return sorted(holding, key=lambda entry: entry.queue)
 
     async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
-        """These queues; see `Inspector.counts`. Three requests each."""
+        """Count messages of the given queues, by three requests each; see `Inspector.counts`."""
         return await asyncio.gather(*map(self._counts, queues))
 
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
     ) -> Sequence[StoredMessage]:
-        """Dead messages, of the 10,000 a look shows; see `Inspector.browse`."""
+        """Return dead messages, of the 10,000 that a peek receives; see `Inspector.browse`."""
         _check_shows(state)
         url = await self.session.queues.find_dead(queue)
         if url is None or limit < 1:
             return []
-        async with Look(self.session, url) as look:
-            return [_stored(queue, one) for one in look.seen[offset : offset + limit]]
+        async with Peek(self.session, url) as peek:
+            return [_stored(queue, message) for message in peek.messages[offset : offset + limit]]
 
     async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
-        """Dead messages by id; see `Inspector.find`."""
+        """Return dead messages by id; see `Inspector.find`."""
         url = await self.session.queues.find_dead(queue) if ids else None
         if url is None:
             return []
-        async with Look(self.session, url) as look:
-            by_id = {one.received.letter.id: _stored(queue, one) for one in look.seen}
-        return [by_id[one] for one in ids if one in by_id]
+        async with Peek(self.session, url) as peek:
+            by_id = {
+                message.received.content.id: _stored(queue, message) for message in peek.messages
+            }
+        return [by_id[message_id] for message_id in ids if message_id in by_id]
 
     async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
         """Send dead messages to their queue, then delete them; see `Inspector.requeue`."""
         url = await self.session.queues.find_dead(queue) if ids else None
         if url is None:
             return []
-        async with Look(self.session, url) as look:
-            chosen = _chosen(look, ids)
-            letters = [(one.receipt, _new(one)) for one in chosen]
-            errors = await self.session.background.run(self.session.settling.move(queue, letters))
-            look.deleted(one for one in chosen if one.receipt not in errors)
+        async with Peek(self.session, url) as peek:
+            chosen = _chosen(peek, ids)
+            contents = [(message.receipt, _new(message)) for message in chosen]
+            errors = await self.session.background.run(self.session.settler.move(queue, contents))
+            peek.deleted(message for message in chosen if message.receipt not in errors)
             for error in errors.values():
                 raise error
         return _ids(chosen)
 
     async def delete(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
-        """Remove dead messages for good; see `Inspector.delete`."""
+        """Delete dead messages; see `Inspector.delete`."""
         url = await self.session.queues.find_dead(queue) if ids else None
         if url is None:
             return []
-        async with Look(self.session, url) as look:
-            chosen = _chosen(look, ids)
-            await look.delete(chosen)
+        async with Peek(self.session, url) as peek:
+            chosen = _chosen(peek, ids)
+            await peek.delete(chosen)
         return _ids(chosen)
 
     async def purge(self, queue: str, state: State) -> int:
-        """Remove all ready or all dead messages; see `Inspector.purge`.
+        """Delete all ready or all dead messages; see `Inspector.purge`.
 
-        They are received and deleted: ``PurgeQueue`` would remove what runs and what is delayed.
+        They are received first: ``PurgeQueue`` would also delete running and delayed ones.
         """
         if state in (State.RUNNING, State.DELAYED):
             raise BrokerRejected(f"SQS cannot purge messages that are {state.value}")
         queues = self.session.queues
         url = await (queues.find_dead(queue) if state is State.DEAD else queues.find(queue))
-        total, seen = 0, MOST
-        while url is not None and seen >= MOST:
-            async with Look(self.session, url) as look:
-                seen = len(look.seen)
-                due = [one for one in look.seen if one.received.early <= 0]
-                await look.delete(due)
+        total, seen = 0, LONGEST_PEEK
+        while url is not None and seen >= LONGEST_PEEK:
+            async with Peek(self.session, url) as peek:
+                seen = len(peek.messages)
+                due = [message for message in peek.messages if message.received.early <= 0]
+                await peek.delete(due)
             total += len(due)
         return total
 
@@ -146,28 +148,28 @@ def _check_shows(state: State) -> None:
         raise BrokerRejected(f"SQS shows no messages that are {state.value}, only dead ones")
 
 
-def _chosen(look: Look, ids: Sequence[str]) -> list[Seen]:
+def _chosen(peek: Peek, ids: Sequence[str]) -> list[PeekedMessage]:
     wanted = set(ids)
-    return [one for one in look.seen if one.received.letter.id in wanted]
+    return [message for message in peek.messages if message.received.content.id in wanted]
 
 
-def _ids(chosen: Sequence[Seen]) -> list[str]:
-    return list(dict.fromkeys(one.received.letter.id for one in chosen))
+def _ids(chosen: Sequence[PeekedMessage]) -> list[str]:
+    return list(dict.fromkeys(message.received.content.id for message in chosen))
 
 
-def _new(one: Seen) -> Letter:
-    letter = one.received.letter
-    return Letter(letter.id, letter.body, unique=uuid4().hex)
+def _new(message: PeekedMessage) -> Content:
+    content = message.received.content
+    return Content(content.id, content.body, unique=uuid4().hex)
 
 
-def _stored(queue: str, one: Seen) -> StoredMessage:
-    letter = one.received.letter
+def _stored(queue: str, message: PeekedMessage) -> StoredMessage:
+    content = message.received.content
     return StoredMessage(
-        letter.id,
+        content.id,
         queue,
-        letter.body,
+        content.body,
         State.DEAD,
-        letter.attempts or one.received.count,
-        one.received.lay,
-        letter.note,
+        content.attempts or message.received.count,
+        message.received.age,
+        content.note,
     )

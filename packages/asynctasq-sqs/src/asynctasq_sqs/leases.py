@@ -1,8 +1,8 @@
-"""Leases: who may still settle a delivery, by this process's own account.
+"""Leases: receipts with a local deadline, and extending them.
 
-SQS lets the holder of an old receipt handle delete a message that somebody else holds by now. So
-a receipt knows when its lease ends by the local clock, counted from before SQS was asked, and
-what has ended is lost: it is never sent to SQS.
+SQS accepts an old receipt handle to delete a message that another worker holds by now. So a receipt
+records when its lease ends by the local clock, counted from before the request. After that the
+lease is lost, and its outcome is never sent to SQS.
 """
 
 import asyncio
@@ -19,24 +19,24 @@ from asynctasq_sqs.client import CALL_LIMIT, TEN, Client
 from asynctasq_sqs.errors import LeaseGone, NoSuchQueue
 from asynctasq_sqs.messages import Received
 
-#: Longest time in seconds that SQS hides a message from its receipt on, all extensions included.
+#: Longest time in seconds for which SQS hides a received message, all extensions included.
 LONGEST = 12 * 3600
-#: Seconds short of that at which no more is asked for: clocks and calls are not exact.
+#: Safety margin below that in seconds: clocks and calls are not exact.
 SPARE = 60
 
 
 @dataclass(eq=False)
 class Receipt:
-    """The right to settle one delivery; drivers of one process share it.
+    """The fencing token of one delivery, shared by all drivers of a process.
 
     Attributes:
         url: of the queue in SQS.
-        taken, until: when the lease began and when it ends, by the local clock.
-        lost: another receipt of the same message is known, or SQS said so.
+        taken, until: start and end of the lease, by the local clock.
+        lost: a later receipt of the same message exists, or SQS refused this one.
         settled: an outcome was sent, or is being sent.
-        unreported: it was applied by a call that failed for others.
-        moved: a copy was stored elsewhere; what is left is to delete this message.
-        extending: the extensions under way, of whatever driver.
+        unreported: the outcome was applied, but its `settle` call raised for other messages.
+        moved: a copy was stored elsewhere; only the deletion of this message is left.
+        extending: the extensions under way, of any driver.
     """
 
     url: str
@@ -51,37 +51,37 @@ class Receipt:
 
     @property
     def good(self) -> bool:
-        """Whether an outcome can be applied."""
+        """Whether the lease holds and no outcome was sent."""
         return not (self.lost or self.settled) and time.monotonic() < self.until
 
     def hideable(self) -> int:
-        """For how many seconds from now on SQS can hide the message, at most."""
+        """Return the seconds for which SQS can still hide the message."""
         return int(LONGEST - SPARE - (time.monotonic() - self.taken))
 
 
 def receipt_of(delivery: Delivery) -> Receipt:
-    """The receipt of a delivery of this driver; `BrokerRejected` for any other."""
+    """Return the receipt of a delivery; raises `BrokerRejected` for a foreign one."""
     if not isinstance(delivery.receipt, Receipt):
         raise BrokerRejected(f"message {delivery.id} was not delivered by SQS in this process")
     return delivery.receipt
 
 
 def whole_seconds(seconds: float) -> int:
-    """`seconds` as SQS takes them, rounded up; refuses what is no length of time."""
+    """Round `seconds` up, as SQS takes them; raises `BrokerRejected` for an invalid duration."""
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise BrokerRejected(f"{seconds} is no length of time")
+        raise BrokerRejected(f"{seconds} is not a duration in seconds")
     return math.ceil(seconds)
 
 
 class Leases:
-    """The leases one driver gave and extends."""
+    """The leases that one driver begins and extends."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._latest: WeakValueDictionary[tuple[str, str], Receipt] = WeakValueDictionary()
 
     def begin(self, url: str, received: Received, *, began: float, lease: int) -> Receipt:
-        """The receipt of what a poll brought, which SQS had not sent before `began`."""
+        """Return the receipt of a received message, which SQS had not sent before `began`."""
         receipt = Receipt(url, received.handle, time.monotonic(), began + lease)
         if earlier := self._latest.get((url, received.key)):
             earlier.lost = True
@@ -89,7 +89,7 @@ class Leases:
         return receipt
 
     async def extend(self, deliveries: Sequence[Delivery], lease: float) -> list[Delivery]:
-        """Make leases end so many seconds from now; returns what is lost."""
+        """Extend leases to `lease` seconds from now; return the deliveries that lost theirs."""
         seconds = whole_seconds(lease)
         by_url: defaultdict[str, list[Receipt]] = defaultdict(list)
         receipts = [receipt_of(delivery) for delivery in deliveries]
@@ -115,14 +115,14 @@ class Leases:
             {"ReceiptHandle": receipt.handle, "VisibilityTimeout": span}
             for receipt, span in zip(receipts, spans, strict=True)
         ]
-        this = object()
+        extension = object()
         for receipt in receipts:
-            receipt.extending.add(this)
+            receipt.extending.add(extension)
         try:
             errors = await self._client.batch("change_message_visibility_batch", url, entries)
         finally:
             for receipt in receipts:
-                receipt.extending.discard(this)
+                receipt.extending.discard(extension)
         failure: BrokerError | None = None
         for receipt, span, error in zip(receipts, spans, errors, strict=True):
             if error is None:
@@ -134,8 +134,8 @@ class Leases:
         return failure
 
 
-async def quiet(receipt: Receipt) -> None:
-    """Wait until no extension is under way, which would undo what is sent next."""
+async def wait_for_extensions(receipt: Receipt) -> None:
+    """Wait until no extension is under way, which would override the next request."""
     deadline = time.monotonic() + CALL_LIMIT
     while receipt.extending and time.monotonic() < deadline:  # noqa: ASYNC110 - another thread
         await asyncio.sleep(0.01)

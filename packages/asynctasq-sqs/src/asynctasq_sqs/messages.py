@@ -1,11 +1,11 @@
-"""Messages as SQS keeps them: a header that people can read, and the body in an attribute.
+"""Encodes and decodes SQS messages: a readable JSON header, and the body as an attribute.
 
-The text of an SQS message holds JSON with the id, the attempts counted before, and what else is
-not the body; the body is a binary attribute, of which SQS counts the bytes as they are. A
-message that somebody else has put into a queue has no such header: its text is the body.
+The text of an SQS message is the header: id, attempts counted before, and all other fields but the
+body. The body is a binary attribute, which SQS stores without an encoding that makes it longer. A
+foreign message has no such header: its text is the body.
 
-SQS delays a message for 15 minutes at most. One that is due later carries how long it has to lie
-from the moment it is sent; whoever receives it before sends it again with what is left.
+SQS delays a message for 15 minutes at most. A message with a longer delay carries the delay,
+counted from when it was sent; a driver that receives it early sends it again with the remainder.
 """
 
 import json
@@ -21,11 +21,11 @@ from asynctasq_sqs.client import TEN, Entry
 
 #: Longest delay of SQS, in seconds.
 HOP = 900
-#: Most bytes of one message and of one batch: texts, and names, types and values of attributes.
+#: Limit in bytes of a message, and of a batch: texts, and names, types and values of attributes.
 LARGEST = 1024 * 1024
-#: Bytes of `LARGEST` that are kept for the header.
+#: Bytes of `LARGEST` reserved for the header.
 HEADER = 1024
-#: What `SystemAttributes` a receive must ask for.
+#: The system attributes that a receive requests.
 SYSTEM = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"]
 #: The attribute that holds the body.
 BODY = "body"
@@ -35,15 +35,15 @@ _MARK = '{"asynctasq":'
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """What is sent.
+class Content:
+    """The content of one SQS message.
 
     Attributes:
-        attempts: those counted before.
-        delay: seconds from now until it is due.
+        attempts: attempts counted before it was sent.
+        delay: seconds from sending until it is due.
         note: the error of a dead message.
-        unique: what makes it another message than earlier ones of its id, on a FIFO queue.
-        abandoned: the last attempt that counted ended without an outcome.
+        unique: distinguishes it from earlier messages of the same id, on a FIFO queue.
+        abandoned: the last counted attempt ended without an outcome.
     """
 
     id: str
@@ -57,96 +57,98 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What came.
+    """A received message.
 
     Attributes:
-        key: the id SQS gave it.
+        key: the message id assigned by SQS.
         handle: the receipt handle.
-        count: how often SQS has delivered it, this time included.
-        order: sorts by when it was sent.
-        lay: seconds since it was sent, by the clock of SQS.
-        early: seconds until it is due; not above 0 when it is.
+        count: deliveries by SQS, this one included.
+        order: sort key by the time of sending.
+        age: seconds since it was sent, by the clock of SQS.
+        early: seconds until it is due; 0 or less when it is.
     """
 
-    letter: Letter
+    content: Content
     key: str
     handle: str
     count: int
     order: tuple[float, int]
-    lay: float
+    age: float
     early: float
 
     @property
     def attempt(self) -> int:
-        """Which attempt this delivery is."""
-        return self.letter.attempts + self.count
+        """The number of this attempt."""
+        return self.content.attempts + self.count
 
     @property
     def abandoned(self) -> bool:
-        """Whether the attempt before ended without an outcome; a retry is another message."""
-        return self.letter.abandoned or self.count > 1
+        """Whether the attempt before ended without an outcome; a retry is a new SQS message."""
+        return self.content.abandoned or self.count > 1
 
 
-def entry_of(letter: Letter, *, group: str | None, position: int = 0) -> Entry:
-    """The entry of a batch, without its id; `group` is that of a FIFO queue."""
-    entry: dict[str, Any] = {"MessageBody": _header(letter, position)}
-    if letter.body:
-        entry["MessageAttributes"] = {BODY: {"DataType": _BINARY, "BinaryValue": letter.body}}
+def entry_of(content: Content, *, group: str | None, position: int = 0) -> Entry:
+    """Return the batch entry of a content, without its id; `group` is set on FIFO queues."""
+    entry: dict[str, Any] = {"MessageBody": _header(content, position)}
+    if content.body:
+        entry["MessageAttributes"] = {BODY: {"DataType": _BINARY, "BinaryValue": content.body}}
     if group is None:
-        entry["DelaySeconds"] = min(HOP, math.ceil(letter.delay))
+        entry["DelaySeconds"] = min(HOP, math.ceil(content.delay))
     else:
-        entry["MessageGroupId"] = group or _token(letter.id)
-        entry["MessageDeduplicationId"] = _token(f"{letter.unique}/{letter.id}")
+        entry["MessageGroupId"] = group or _token(content.id)
+        entry["MessageDeduplicationId"] = _token(f"{content.unique}/{content.id}")
     return entry
 
 
 def batches(
-    letters: Iterable[Letter], *, group: str | None
-) -> Iterator[tuple[list[Letter], list[Entry]]]:
-    """The letters in portions that one batch can hold, with their entries."""
-    chunk: list[Letter] = []
+    contents: Iterable[Content], *, group: str | None
+) -> Iterator[tuple[list[Content], list[Entry]]]:
+    """Yield contents in portions of one batch each, with their entries."""
+    chunk: list[Content] = []
     entries: list[Entry] = []
     total = 0
-    for letter in letters:
-        size = size_of(letter)
+    for content in contents:
+        size = size_of(content)
         if chunk and (len(chunk) == TEN or total + size > LARGEST):
             yield chunk, entries
             chunk, entries, total = [], [], 0
-        entries.append(entry_of(letter, group=group, position=len(chunk)))
-        chunk.append(letter)
+        entries.append(entry_of(content, group=group, position=len(chunk)))
+        chunk.append(content)
         total += size
     if chunk:
         yield chunk, entries
 
 
-def size_of(letter: Letter) -> int:
-    """The bytes that SQS counts."""
-    attribute = len(BODY) + len(_BINARY) + len(letter.body) if letter.body else 0
-    return len(_header(letter, TEN - 1)) + attribute
+def size_of(content: Content) -> int:
+    """Return the size in bytes that SQS counts."""
+    attribute = len(BODY) + len(_BINARY) + len(content.body) if content.body else 0
+    return len(_header(content, TEN - 1)) + attribute
 
 
-def check_size(letter: Letter) -> None:
-    """Raise `BrokerRejected` for what SQS cannot hold."""
-    size = size_of(letter)
+def check_size(content: Content) -> None:
+    """Raise `BrokerRejected` for a content above the size limit of SQS."""
+    size = size_of(content)
     if size > LARGEST:
         raise BrokerRejected(
-            f"message {letter.id:.80} has {len(letter.body)} bytes, {size} with what it takes to "
-            f"send it; SQS takes at most {LARGEST}: store large data elsewhere and send where it is"
+            f"message {content.id:.80} has {len(content.body)} bytes, {size} with its "
+            f"header; SQS takes at most {LARGEST}: store large data elsewhere and send a reference"
         )
 
 
-def dead_letter(letter: Letter) -> Letter:
-    """The letter with as much of its note as fits beside its body."""
-    excess = size_of(letter) - LARGEST
-    while excess > 0 and letter.note:
-        kept = max(0, len(letter.note) - max(1, excess // 6))  # an escaped character has six
-        letter = replace(letter, note=letter.note[:kept])
-        excess = size_of(letter) - LARGEST
-    return letter
+def fit_note(content: Content) -> Content:
+    """Cut the note of a dead message to the space that the body leaves."""
+    excess = size_of(content) - LARGEST
+    while excess > 0 and content.note:
+        kept = max(
+            0, len(content.note) - max(1, excess // 6)
+        )  # an escaped character takes six bytes
+        content = replace(content, note=content.note[:kept])
+        excess = size_of(content) - LARGEST
+    return content
 
 
 def read_all(reply: Mapping[str, Any]) -> list[Received]:
-    """The messages of a reply of ``receive_message``; `BrokerUnavailable` if it is none."""
+    """Decode a reply of ``receive_message``; raises `BrokerUnavailable` if it is malformed."""
     headers = reply.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     now = _seconds(headers.get("date"))
     try:
@@ -158,28 +160,28 @@ def read_all(reply: Mapping[str, Any]) -> list[Received]:
 def _read(message: Mapping[str, Any], now: float) -> Received:
     system: Mapping[str, str] = message.get("Attributes", {})
     sent = int(system.get("SentTimestamp", 0)) / 1000
-    # the first receipt is exact, but may have been long ago; the reply's date has whole seconds
+    # the time of the first receipt is exact, but may be long past; the reply's date has seconds
     first = int(system.get("ApproximateFirstReceiveTimestamp", 0)) / 1000
-    lay = max(first, now, sent) - sent
-    letter, position = _letter(message)
+    age = max(first, now, sent) - sent
+    content, position = _content(message)
     return Received(
-        letter=letter,
+        content=content,
         key=str(message["MessageId"]),
         handle=str(message["ReceiptHandle"]),
         count=int(system.get("ApproximateReceiveCount", 1)),
         order=(sent, position),
-        lay=lay,
-        early=letter.delay - lay,
+        age=age,
+        early=content.delay - age,
     )
 
 
-def _letter(message: Mapping[str, Any]) -> tuple[Letter, int]:
+def _content(message: Mapping[str, Any]) -> tuple[Content, int]:
     text = str(message.get("Body", ""))
     if text.startswith(_MARK):
         try:
             header = cast("dict[str, Any]", json.loads(text))
             body = message.get("MessageAttributes", {}).get(BODY, {}).get("BinaryValue", b"")
-            letter = Letter(
+            content = Content(
                 str(header["id"]),
                 bytes(body),
                 max(0, int(header.get("attempts", 0))),
@@ -187,25 +189,25 @@ def _letter(message: Mapping[str, Any]) -> tuple[Letter, int]:
                 str(header.get("note", "")),
                 abandoned=bool(header.get("abandoned")),
             )
-            if math.isfinite(letter.delay):
-                return letter, int(header.get("n", 0))
+            if math.isfinite(content.delay):
+                return content, int(header.get("n", 0))
         except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
-            pass  # it looks like ours, and is not
-    return Letter(str(message["MessageId"]), text.encode(errors="surrogatepass")), 0
+            pass  # a foreign message that starts like ours
+    return Content(str(message["MessageId"]), text.encode(errors="surrogatepass")), 0
 
 
-def _header(letter: Letter, position: int) -> str:
-    fields: dict[str, object] = {"asynctasq": 1, "id": letter.id}
+def _header(content: Content, position: int) -> str:
+    fields: dict[str, object] = {"asynctasq": 1, "id": content.id}
     if position:
         fields["n"] = position
-    if letter.attempts:
-        fields["attempts"] = letter.attempts
-    if letter.delay > HOP:
-        fields["delay"] = round(letter.delay, 3)
-    if letter.abandoned:
+    if content.attempts:
+        fields["attempts"] = content.attempts
+    if content.delay > HOP:
+        fields["delay"] = round(content.delay, 3)
+    if content.abandoned:
         fields["abandoned"] = 1
-    if letter.note:
-        fields["note"] = letter.note
+    if content.note:
+        fields["note"] = content.note
     return json.dumps(fields, separators=(",", ":"))  # all ASCII: SQS refuses some characters
 
 

@@ -1,9 +1,9 @@
-"""From the names of queues to names that SQS takes, and back.
+"""Translates queue names to names that SQS accepts, and back.
 
-SQS takes 80 letters, digits, hyphens and underscores, and ``.fifo`` at the end. Names of such
-are kept. Other bytes become ``_0x…_`` with their hexadecimal digits, as does the underscore of a
-``_0x`` that is meant as such; what is too long keeps a readable head and ends with ``_h…_``, a
-hash of the whole.
+SQS accepts 80 letters, digits, hyphens and underscores, and ``.fifo`` at the end. Such names stay
+as they are. Other bytes become ``_0x…_`` with their hexadecimal digits, as does the underscore of a
+literal ``_0x``. A name that is too long keeps a readable start and ends with ``_h…_``, a hash of
+the whole name.
 """
 
 import re
@@ -19,15 +19,15 @@ _HASHED = re.compile(r"[A-Za-z0-9_-]+_h[0-9a-f]{16}_")
 
 
 def is_fifo(queue: str) -> bool:
-    """Whether the queue of this name is a FIFO queue."""
+    """Return whether the queue of this name is a FIFO queue."""
     return queue.endswith(FIFO)
 
 
 def sqs_name(queue: str, *, prefix: str = "", suffix: str = "") -> str:
-    """The name in SQS of `queue`, with `suffix` before any ``.fifo``; no two have the same."""
+    """Return the unique SQS name of `queue`, with `suffix` before any ``.fifo``."""
     end = FIFO if is_fifo(queue) else ""
     stem = queue.removesuffix(end) if end else queue
-    # a hashed name is what a list of queues shows: it means the queue it came from
+    # a list of queues shows hashed names, which stand for their original queues
     name = stem if _HASHED.fullmatch(stem) else _ODD.sub(_escape, _LITERAL.sub(_escape, stem))
     room = LONGEST - len(prefix) - len(end)
     name = _fitted(name, room)
@@ -37,7 +37,7 @@ def sqs_name(queue: str, *, prefix: str = "", suffix: str = "") -> str:
 
 
 def queue_name(name: str, *, prefix: str = "") -> str:
-    """The name of the queue that is called `name` in SQS."""
+    """Return the queue of an SQS name."""
     end = FIFO if is_fifo(name) else ""
     stem = name.removeprefix(prefix)
     stem = stem.removesuffix(end) if end else stem

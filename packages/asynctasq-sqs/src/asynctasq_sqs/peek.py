@@ -1,4 +1,4 @@
-"""Looking at the messages of a queue: all are received for a while, and given back."""
+"""Shows the messages of a queue: receives all of them, then makes them visible again."""
 
 import asyncio
 import math
@@ -13,32 +13,32 @@ from asynctasq_sqs.leases import Receipt
 from asynctasq_sqs.messages import BODY, SYSTEM, Received, read_all
 from asynctasq_sqs.session import Session
 
-#: Most messages one look shows.
-MOST = 10_000
-#: Most polls at once.
+#: Limit of messages of one peek.
+LONGEST_PEEK = 10_000
+#: Limit of concurrent polls.
 WIDTH = 8
-#: Seconds for which what is looked at is hidden from others.
+#: Seconds for which the messages of a peek are hidden from others.
 HIDDEN = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A message, and the right to delete it while the look lasts."""
+class PeekedMessage:
+    """A message, and the receipt to delete it by while the peek lasts."""
 
     received: Received
     receipt: Receipt
 
 
-class Look:
-    """``async with Look(session, url) as look``: the messages of a queue, in `look.seen`."""
+class Peek:
+    """``async with Peek(session, url) as peek``: the messages of a queue, in `peek.messages`."""
 
     def __init__(self, session: Session, url: str) -> None:
         self._session = session
         self._url = url
-        self._seen: dict[str, Seen] = {}
+        self._messages: dict[str, PeekedMessage] = {}
 
     async def __aenter__(self) -> Self:
-        """Receive all that is there; what came before a failure is given back."""
+        """Receive all messages; after a failure those received so far become visible again."""
         try:
             await self._receive_all()
         except BaseException:
@@ -52,33 +52,35 @@ class Look:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Give back what was not deleted."""
+        """Make messages that were not deleted visible again."""
         await self._give_back()
 
     @property
-    def seen(self) -> Sequence[Seen]:
-        """The latest sent first."""
-        return sorted(self._seen.values(), key=lambda one: one.received.order, reverse=True)
+    def messages(self) -> Sequence[PeekedMessage]:
+        """The messages, latest first."""
+        return sorted(
+            self._messages.values(), key=lambda message: message.received.order, reverse=True
+        )
 
-    async def delete(self, chosen: Iterable[Seen]) -> None:
-        """Delete messages for good; raises what SQS says against it."""
-        errors = await self._session.settling.delete([one.receipt for one in chosen])
-        self.deleted(one for one in chosen if one.receipt not in errors)
+    async def delete(self, chosen: Iterable[PeekedMessage]) -> None:
+        """Delete messages; raises the first error of SQS."""
+        errors = await self._session.settler.delete([message.receipt for message in chosen])
+        self.deleted(message for message in chosen if message.receipt not in errors)
         for error in errors.values():
             raise error
 
-    def deleted(self, gone: Iterable[Seen]) -> None:
-        """Take note of messages that are not to be given back."""
-        for one in gone:
-            self._seen.pop(one.received.key, None)
+    def deleted(self, gone: Iterable[PeekedMessage]) -> None:
+        """Remove deleted messages from the peek."""
+        for message in gone:
+            self._messages.pop(message.received.key, None)
 
     async def _receive_all(self) -> None:
         attributes = await self._session.queues.attributes(self._url, "ApproximateNumberOfMessages")
-        expected = min(MOST, int(attributes.get("ApproximateNumberOfMessages", 0)))
-        while len(self._seen) < MOST:
-            missing = expected - len(self._seen)
-            # a count lags, and a short poll asks a part of the servers only
-            wait = 1 if missing > 0 or not self._seen else 0
+        expected = min(LONGEST_PEEK, int(attributes.get("ApproximateNumberOfMessages", 0)))
+        while len(self._messages) < LONGEST_PEEK:
+            missing = expected - len(self._messages)
+            # the count lags, and a short poll samples a part of the servers
+            wait = 1 if missing > 0 or not self._messages else 0
             width = max(1, min(WIDTH, math.ceil(missing / TEN)))
             if not sum(await asyncio.gather(*(self._receive(wait) for _ in range(width)))):
                 break
@@ -94,13 +96,13 @@ class Look:
             MessageAttributeNames=[BODY],
             MessageSystemAttributeNames=SYSTEM,
         )
-        came = read_all(reply)
-        for one in came:
-            receipt = Receipt(self._url, one.handle, asked, asked + HIDDEN)
-            self._seen[one.key] = Seen(one, receipt)
-        return len(came)
+        received = read_all(reply)
+        for message in received:
+            receipt = Receipt(self._url, message.handle, asked, asked + HIDDEN)
+            self._messages[message.key] = PeekedMessage(message, receipt)
+        return len(received)
 
     async def _give_back(self) -> None:
-        seen, self._seen = list(self._seen.values()), {}
-        back = [(one.receipt, 0) for one in seen]
-        await self._session.background.run(self._session.settling.hide(back))
+        messages, self._messages = list(self._messages.values()), {}
+        back = [(message.receipt, 0) for message in messages]
+        await self._session.background.run(self._session.settler.hide(back))

@@ -1,4 +1,4 @@
-"""Where queues are: their URLs, those of their dead-letter queues, and making what is missing."""
+"""Finds the URLs of queues and dead-letter queues, and creates missing queues."""
 
 import asyncio
 import json
@@ -15,13 +15,13 @@ from asynctasq_sqs.settings import SQSSettings
 
 logger = logging.getLogger("asynctasq.sqs")
 
-#: How long SQS keeps messages of the queues made here: the longest it can, 14 days in seconds.
+#: Retention of created queues in seconds: the maximum of SQS, 14 days.
 RETENTION = 14 * 86400
-#: After how many deliveries SQS itself moves a message to the dead-letter queue. How often a task
-#: is tried is not decided here, so it is the most SQS takes.
+#: Deliveries after which SQS itself moves a message to the dead-letter queue: its maximum, since
+#: attempt limits are the engine's.
 RECEIVES = 1000
-#: Pauses in seconds between attempts to use a queue that was just made.
-SETTLING = (0.1, 0.3, 0.6, 1.0, 2.0)
+#: Pauses in seconds between tries to use a queue that was just created.
+CREATION_PAUSES = (0.1, 0.3, 0.6, 1.0, 2.0)
 
 T = TypeVar("T")
 
@@ -35,41 +35,41 @@ class Queues:
         self._prefix = settings.name_prefix()
         self._urls: dict[str, str] = {}
         self._dead: dict[str, str] = {}
-        self._made: Counter[str] = Counter()
+        self._created: Counter[str] = Counter()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._dead_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def on(self, queue: str, work: Callable[[str], Awaitable[T]]) -> T:
-        """The result of `work` with the queue's URL, made if it may be and does not exist.
+        """Run `work` with the URL of a queue, which is created if it is missing and may be.
 
-        `work` is called again after a `NoSuchQueue`.
+        After a `NoSuchQueue`, `work` is called again.
         """
         url = await self._url(queue)
-        made = self._made[queue]
+        created = self._created[queue]
         try:
             return await work(url)
         except NoSuchQueue:
-            url = await self._made_since(queue, made)
-        return await _settled(lambda: work(url))
+            url = await self._created_since(queue, created)
+        return await _when_created(lambda: work(url))
 
     async def on_dead(self, queue: str, work: Callable[[str], Awaitable[T]]) -> T:
-        """The same with its dead-letter queue."""
+        """Run `work` with the URL of the dead-letter queue, created likewise."""
         try:
             return await work(await self._dead_url(queue))
         except NoSuchQueue:
             self._dead.pop(queue, None)
         url = await self._dead_url(queue)
-        return await _settled(lambda: work(url))
+        return await _when_created(lambda: work(url))
 
     async def find(self, queue: str) -> str | None:
-        """The URL of a queue that exists."""
+        """Return the URL of a queue, None if it does not exist."""
         try:
             return await self._existing(sqs_name(queue, prefix=self._prefix))
         except NoSuchQueue:
             return None
 
     async def find_dead(self, queue: str) -> str | None:
-        """The URL of a dead-letter queue that exists."""
+        """Return the URL of a dead-letter queue, None if it does not exist."""
         url = await self.find(queue)
         name, account = await self._dead_of(queue, url) if url else (self._dead_name(queue), None)
         try:
@@ -78,14 +78,14 @@ class Queues:
             return None
 
     async def attributes(self, url: str, *names: str) -> Mapping[str, str]:
-        """Attributes of a queue."""
+        """Return attributes of a queue."""
         reply = await self._client.call(
             "get_queue_attributes", QueueUrl=url, AttributeNames=list(names)
         )
         return reply.get("Attributes", {})
 
     async def listed(self) -> dict[str, str]:
-        """The SQS names of all queues with the prefix, with their URLs."""
+        """Map the SQS names of all queues with the prefix to their URLs."""
         urls: list[str] = []
         more: dict[str, Any] = {"QueueNamePrefix": self._prefix} if self._prefix else {}
         while True:
@@ -96,11 +96,11 @@ class Queues:
             more["NextToken"] = reply["NextToken"]
 
     def queue_of(self, name: str) -> str:
-        """The queue of an SQS name."""
+        """Return the queue of an SQS name."""
         return queue_name(name, prefix=self._prefix)
 
     def dead_name_of(self, name: str, attributes: Mapping[str, str]) -> str:
-        """The SQS name of the dead-letter queue that a queue has or would get."""
+        """Return the SQS name of the dead-letter queue that a queue has, or would get."""
         arn = _target(attributes)
         return arn.rpartition(":")[2] if arn else self._dead_name(self.queue_of(name))
 
@@ -108,7 +108,7 @@ class Queues:
         if queue not in self._dead:
             async with self._dead_locks[queue]:
                 if queue not in self._dead:
-                    self._dead[queue] = await self._find_or_make_dead(queue)
+                    self._dead[queue] = await self._find_or_create_dead(queue)
         return self._dead[queue]
 
     def _dead_name(self, queue: str) -> str:
@@ -119,7 +119,7 @@ class Queues:
         return self._with_prefix(name) or await self._existing(name)
 
     def _with_prefix(self, name: str) -> str | None:
-        """The URL that takes no request: that is what the prefix is for."""
+        """Return the URL without a request, if there is a prefix."""
         prefix = self._settings.sqs_queue_url_prefix
         return f"{prefix.rpartition('/')[0]}/{name}" if prefix else None
 
@@ -129,56 +129,56 @@ class Queues:
         return needed(reply, "QueueUrl")
 
     async def _url(self, queue: str) -> str:
-        async with self._locks[queue]:  # many calls at once ask and make once
+        async with self._locks[queue]:  # concurrent calls look it up, or create it, once
             if queue not in self._urls:
                 name = sqs_name(queue, prefix=self._prefix)
                 try:
                     self._urls[queue] = await self._lookup(name)
                 except NoSuchQueue:
-                    await self._make(queue)
+                    await self._create(queue)
             return self._urls[queue]
 
-    async def _made_since(self, queue: str, made: int) -> str:
-        """The URL of the queue, made unless another call has done it since `made` times."""
+    async def _created_since(self, queue: str, created: int) -> str:
+        """Return the URL of the queue; create it unless another call did so since `created`."""
         async with self._locks[queue]:
-            if self._made[queue] == made:
+            if self._created[queue] == created:
                 self._urls.pop(queue, None)
                 self._dead.pop(queue, None)
-                await self._make(queue)
+                await self._create(queue)
             return self._urls[queue]
 
-    async def _make(self, queue: str) -> None:
+    async def _create(self, queue: str) -> None:
         name = sqs_name(queue, prefix=self._prefix)
-        self._check_may_make(name)
-        dead = await self._make_one(self._dead_name(queue), {})
-        url = await self._make_one(name, {"RedrivePolicy": await self._policy(dead)})
+        self._check_may_create(name)
+        dead = await self._create_one(self._dead_name(queue), {})
+        url = await self._create_one(name, {"RedrivePolicy": await self._policy(dead)})
         self._urls[queue] = self._with_prefix(name) or url
-        self._made[queue] += 1
+        self._created[queue] += 1
 
-    async def _make_one(self, name: str, more: Mapping[str, str]) -> str:
+    async def _create_one(self, name: str, more: Mapping[str, str]) -> str:
         attributes = {"MessageRetentionPeriod": str(RETENTION), **more}
         if is_fifo(name):
             attributes["FifoQueue"] = "true"
         try:
             reply = await self._client.call("create_queue", QueueName=name, Attributes=attributes)
-        except QueueExists:  # whoever made it has decided how it is
+        except QueueExists:  # its creator chose the attributes
             return await self._existing(name)
-        logger.info("made the SQS queue %s", name)
+        logger.info("created the SQS queue %s", name)
         return needed(reply, "QueueUrl")
 
-    async def _find_or_make_dead(self, queue: str) -> str:
+    async def _find_or_create_dead(self, queue: str) -> str:
         url = await self._url(queue)
         name, account = await self._dead_of(queue, url)
         try:
             return await self._existing(name, account)
         except NoSuchQueue:
-            self._check_may_make(name)
-        dead = await self._make_one(name, {})
+            self._check_may_create(name)
+        dead = await self._create_one(name, {})
         await self._wire(url, dead)
         return dead
 
     async def _dead_of(self, queue: str, url: str) -> tuple[str, str | None]:
-        """The SQS name of a queue's dead-letter queue, and its account where it may be another."""
+        """Return the SQS name of the dead-letter queue, and its account if that may differ."""
         arn = _target(await self.attributes(url, "RedrivePolicy"))
         if arn is None:
             return self._dead_name(queue), None
@@ -189,15 +189,15 @@ class Queues:
         policy = {"RedrivePolicy": await self._policy(dead)}
         try:
             await self._client.call("set_queue_attributes", QueueUrl=url, Attributes=policy)
-        except BrokerRejected as error:  # dead messages are sent there all the same
+        except BrokerRejected as error:  # the driver sends dead messages there in any case
             logger.warning("the dead-letter queue of %s is not wired: %s", url, error)
 
     async def _policy(self, dead: str) -> str:
-        attributes = await _settled(lambda: self.attributes(dead, "QueueArn"))
+        attributes = await _when_created(lambda: self.attributes(dead, "QueueArn"))
         arn = needed(attributes, "QueueArn")
         return json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES})
 
-    def _check_may_make(self, name: str) -> None:
+    def _check_may_create(self, name: str) -> None:
         if not self._settings.sqs_create_queues:
             raise BrokerRejected(
                 f"the SQS queue {name} does not exist at {self._client.location}, "
@@ -214,9 +214,9 @@ def _target(attributes: Mapping[str, str]) -> str | None:
     return arn if isinstance(arn, str) and ":" in arn else None
 
 
-async def _settled(work: Callable[[], Awaitable[T]]) -> T:
-    """The result of `work` on a queue that SQS takes some seconds to know."""
-    for pause in SETTLING:
+async def _when_created(work: Callable[[], Awaitable[T]]) -> T:
+    """Run `work` on a queue that was just created, which takes effect within seconds."""
+    for pause in CREATION_PAUSES:
         try:
             return await work()
         except NoSuchQueue:

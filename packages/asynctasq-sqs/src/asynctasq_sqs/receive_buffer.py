@@ -1,4 +1,4 @@
-"""Messages that came and that nobody has taken yet."""
+"""Buffers received messages until a dequeue takes them, for seconds."""
 
 import asyncio
 from collections import defaultdict
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from asynctasq.drivers import Delivery
 from asynctasq_sqs.leases import receipt_of
 
-#: Seconds for which what came is kept here; its lease is running.
+#: Seconds for which a message is buffered; its lease is running.
 KEPT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A message, when it was sent, and until when it is kept."""
+    """A buffered message, its sort key, and the end of its time here."""
 
     delivery: Delivery
     order: tuple[float, int]
@@ -26,27 +26,27 @@ class Item:
         return receipt_of(self.delivery).good
 
 
-class Inbox:
-    """Holds messages by queue for a short time, and hands back what is not taken."""
+class ReceiveBuffer:
+    """Received messages by queue; those not taken in time are released."""
 
-    def __init__(self, hand_back: Callable[[Sequence[Delivery]], None]) -> None:
-        self._hand_back = hand_back
+    def __init__(self, release: Callable[[Sequence[Delivery]], None]) -> None:
+        self._release = release
         self._items: defaultdict[str, list[Item]] = defaultdict(list)
         self._timer: asyncio.TimerHandle | None = None
 
-    def put(self, queue: str, came: Sequence[tuple[Delivery, tuple[float, int]]]) -> None:
-        """Keep what came for a while."""
-        if came:
+    def put(self, queue: str, received: Sequence[tuple[Delivery, tuple[float, int]]]) -> None:
+        """Add received messages."""
+        if received:
             until = asyncio.get_running_loop().time() + KEPT
-            self._items[queue] += (Item(delivery, order, until) for delivery, order in came)
+            self._items[queue] += (Item(delivery, order, until) for delivery, order in received)
             self._set_timer()
 
     def count(self, queues: Sequence[str]) -> int:
-        """How many messages of these queues are here."""
+        """Return the number of buffered messages of these queues."""
         return sum(item.good for queue in queues for item in self._items.get(queue, ()))
 
     def take(self, queues: Sequence[str], limit: int) -> list[Delivery]:
-        """Up to `limit` messages, of the first queue first, the oldest first."""
+        """Take up to `limit` messages: in the order of queues, the oldest first."""
         taken: list[Delivery] = []
         for queue in queues:
             if queue in self._items:
@@ -59,27 +59,27 @@ class Inbox:
         return taken
 
     def close(self) -> None:
-        """Hand back everything."""
+        """Release all messages."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._give(lambda _: True)
+        self._release_if(lambda _: True)
 
     def _expire(self) -> None:
         self._timer = None
         now = asyncio.get_running_loop().time()
-        self._give(lambda item: item.until <= now)
+        self._release_if(lambda item: item.until <= now)
         self._set_timer()
 
-    def _give(self, chosen: Callable[[Item], bool]) -> None:
-        given: list[Delivery] = []
+    def _release_if(self, chosen: Callable[[Item], bool]) -> None:
+        released: list[Delivery] = []
         for queue, items in list(self._items.items()):
-            given += (item.delivery for item in items if chosen(item) and item.good)
+            released += (item.delivery for item in items if chosen(item) and item.good)
             self._items[queue] = [item for item in items if not chosen(item)]
             if not self._items[queue]:
                 del self._items[queue]
-        if given:
-            self._hand_back(given)
+        if released:
+            self._release(released)
 
     def _set_timer(self) -> None:
         if self._timer is None and self._items:

@@ -1,4 +1,4 @@
-"""Sending messages, ten at a time."""
+"""Sends messages, in batches of ten."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,36 +6,36 @@ from collections.abc import Sequence
 from asynctasq.errors import BrokerError
 from asynctasq_sqs.client import Client, Entry
 from asynctasq_sqs.errors import NoSuchQueue
-from asynctasq_sqs.messages import Letter, batches
+from asynctasq_sqs.messages import Content, batches
 from asynctasq_sqs.names import is_fifo
 from asynctasq_sqs.queues import Queues
 from asynctasq_sqs.settings import SQSSettings
 
-#: Up to so many batches are sent one after the other, so that their order is kept.
+#: Up to this number, batches are sent one after the other, which keeps their order.
 IN_ORDER = 3
 
 Result = list[BrokerError | None]
 
 
 class Sender:
-    """Sends to queues and dead-letter queues."""
+    """Sends to queues and to dead-letter queues."""
 
     def __init__(self, client: Client, queues: Queues, settings: SQSSettings) -> None:
         self._client = client
         self._queues = queues
         self._group = "" if settings.sqs_message_group == "message" else "asynctasq"
 
-    async def send(self, queue: str, letters: Sequence[Letter], *, dead: bool = False) -> Result:
-        """Send letters; returns the error of each, None for those that are stored."""
+    async def send(self, queue: str, contents: Sequence[Content], *, dead: bool = False) -> Result:
+        """Send contents; return the error of each, None if it is stored."""
         group = self._group if is_fifo(queue) else None
-        parts = list(batches(letters, group=group))
+        parts = list(batches(contents, group=group))
         if group is None and len(parts) > IN_ORDER:
             sends = (self._send(queue, entries, dead) for _, entries in parts)
             results = await asyncio.gather(*sends)
             return [error for result in results for error in result]
         errors: Result = []
         for _, entries in parts:
-            if errors and isinstance(errors[-1], BrokerError):  # what follows must not overtake
+            if errors and isinstance(errors[-1], BrokerError):  # later messages must not overtake
                 errors += [errors[-1]] * len(entries)
             else:
                 errors += await self._send(queue, entries, dead)

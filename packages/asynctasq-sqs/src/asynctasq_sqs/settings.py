@@ -14,22 +14,21 @@ _AWS_HOST = re.compile(r"sqs(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.co
 
 
 class SQSSettings(DriverSettings):
-    """Which queues of which account, and how to reach them.
+    """The AWS account, its queues, and the credentials.
 
     Attributes:
-        sqs_region: the AWS region; without one the region of `sqs_queue_url_prefix`, else what
-            the AWS configuration says (``AWS_REGION``, ``AWS_DEFAULT_REGION``, the profile).
-        sqs_queue_url_prefix: what precedes a queue's name in its URL, such as
+        sqs_region: the AWS region; without one the region of `sqs_queue_url_prefix`, else that of
+            the AWS configuration (``AWS_REGION``, ``AWS_DEFAULT_REGION``, the profile).
+        sqs_queue_url_prefix: the URL of a queue up to its name, such as
             ``https://sqs.us-west-2.amazonaws.com/123456789012/`` or, to keep applications apart,
-            ``…/123456789012/shop-``; without one, SQS is asked for each URL.
-        sqs_endpoint_url: where the API is, if not at AWS.
-        aws_access_key_id: who asks; without it the usual AWS chain finds credentials (environment,
-            profile, role of the machine).
-        aws_secret_access_key: goes with aws_access_key_id.
-        aws_session_token: goes with aws_access_key_id when its credentials are temporary.
-        sqs_create_queues: whether a queue that does not exist is created, and dead-letter
-            queues are wired.
-        sqs_dead_letter_suffix: the name of a dead-letter queue is that of its queue and this.
+            ``…/123456789012/shop-``; without one, each URL costs a request.
+        sqs_endpoint_url: the URL of the API, if it is not that of AWS.
+        aws_access_key_id: the access key; without it the usual AWS chain finds credentials
+            (environment, profile, role of the machine).
+        aws_secret_access_key: the secret of aws_access_key_id.
+        aws_session_token: the token of temporary credentials.
+        sqs_create_queues: whether missing queues are created, and dead-letter queues wired.
+        sqs_dead_letter_suffix: appended to the name of a queue for its dead-letter queue.
         sqs_message_group: of FIFO queues: one group for the whole ``queue`` (strict order), or
             one for each ``message`` (no order, but any number at once).
     """
@@ -79,15 +78,15 @@ class SQSSettings(DriverSettings):
         return self
 
     def region(self) -> str | None:
-        """The region; None when the AWS configuration decides."""
+        """Return the region; None if the AWS configuration decides."""
         return self.sqs_region or self._region_of_prefix() or os.environ.get("AWS_REGION")
 
     def name_prefix(self) -> str:
-        """The start of the name of every queue, as the URL prefix has it."""
+        """Return the start of every queue's name, from the URL prefix."""
         return (self.sqs_queue_url_prefix or "").rpartition("/")[2]
 
     def location(self) -> str:
-        """The endpoint, or the region."""
+        """Return the endpoint, or the region, for people to read."""
         url = self.sqs_endpoint_url or self.sqs_queue_url_prefix
         return mask_url(url) if url else f"region {self.region() or 'of the AWS configuration'}"
 

@@ -1,4 +1,4 @@
-"""Applying outcomes: what is deleted, what is hidden for a while, and what is sent elsewhere."""
+"""Settles: deletes messages, hides them for a while, or sends a copy and deletes the original."""
 
 import asyncio
 from collections import defaultdict
@@ -10,8 +10,8 @@ from asynctasq.drivers import Delivery, Outcome, Settlement
 from asynctasq.errors import BrokerError, BrokerUnavailable
 from asynctasq_sqs.client import TEN, Client, Entry
 from asynctasq_sqs.errors import LeaseGone, NoSuchQueue
-from asynctasq_sqs.leases import Receipt, quiet, receipt_of, whole_seconds
-from asynctasq_sqs.messages import Letter, dead_letter
+from asynctasq_sqs.leases import Receipt, receipt_of, wait_for_extensions, whole_seconds
+from asynctasq_sqs.messages import Content, fit_note
 from asynctasq_sqs.names import is_fifo
 from asynctasq_sqs.queues import Queues
 from asynctasq_sqs.sender import Sender
@@ -19,24 +19,24 @@ from asynctasq_sqs.sender import Sender
 
 @dataclass(slots=True)
 class _Plan:
-    """Outcomes by what is done for them."""
+    """Outcomes by the requests that apply them."""
 
     delete: list[Receipt] = field(default_factory=list[Receipt])
     hide: list[tuple[Receipt, int]] = field(default_factory=list[tuple[Receipt, int]])
-    move: dict[str, list[tuple[Receipt, Letter]]] = field(
-        default_factory=lambda: defaultdict[str, list[tuple[Receipt, Letter]]](list)
+    move: dict[str, list[tuple[Receipt, Content]]] = field(
+        default_factory=lambda: defaultdict[str, list[tuple[Receipt, Content]]](list)
     )
-    bury: dict[str, list[tuple[Receipt, Letter]]] = field(
-        default_factory=lambda: defaultdict[str, list[tuple[Receipt, Letter]]](list)
+    bury: dict[str, list[tuple[Receipt, Content]]] = field(
+        default_factory=lambda: defaultdict[str, list[tuple[Receipt, Content]]](list)
     )
 
 
-class Settling:
+class Settler:
     """Applies outcomes.
 
-    A message that has to change is sent first and deleted then: in between there are two of it, and
-    never none. A release takes an attempt back; a retry ends the count of SQS, which goes on only
-    where a lease runs out; a dead one gets a note.
+    To change a message, a copy is sent before the original is deleted: in between there are two,
+    and never none. The copy of a release has one attempt less, that of a retry has the attempts
+    counted so far (SQS counts deliveries of a copy anew), and that of a dead message has a note.
     """
 
     def __init__(self, client: Client, queues: Queues, sender: Sender) -> None:
@@ -45,7 +45,7 @@ class Settling:
         self._sender = sender
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[Delivery]:
-        """Apply outcomes; returns the deliveries whose lease was lost."""
+        """Apply outcomes; return the deliveries that lost their lease."""
         plan, lost, taken = _Plan(), list[Delivery](), list[tuple[Delivery, Receipt]]()
         applied: list[Receipt] = []
         receipts = [receipt_of(item.delivery) for item in settlements]
@@ -59,21 +59,21 @@ class Settling:
             else:
                 lost.append(item.delivery)
         gone = _report(await self._carry_out(plan), [receipt for _, receipt in taken])
-        for receipt in applied:  # reported now: `_report` has not raised
+        for receipt in applied:  # reported by this call: `_report` did not raise
             receipt.unreported = False
         return [*lost, *(one for one, receipt in taken if receipt in gone)]
 
     async def delete(self, receipts: Sequence[Receipt]) -> dict[Receipt, BrokerError]:
-        """Delete messages; returns the errors."""
+        """Delete messages; return the errors."""
         return await self._by_tens(
             "delete_message_batch", receipts, lambda one: {"ReceiptHandle": one.handle}
         )
 
     async def hide(self, spans: Sequence[tuple[Receipt, int]]) -> dict[Receipt, BrokerError]:
-        """Let messages be delivered again after so many seconds; returns the errors."""
+        """Make messages visible after the given seconds each; return the errors."""
         seconds = dict(spans)
         for receipt in seconds:
-            await quiet(receipt)
+            await wait_for_extensions(receipt)
         return await self._by_tens(
             "change_message_visibility_batch",
             list(seconds),
@@ -81,11 +81,11 @@ class Settling:
         )
 
     async def move(
-        self, queue: str, items: Sequence[tuple[Receipt, Letter]], *, dead: bool = False
+        self, queue: str, items: Sequence[tuple[Receipt, Content]], *, dead: bool = False
     ) -> dict[Receipt, BrokerError]:
-        """Send letters to `queue`, or its dead-letter queue, and delete what they replace."""
-        new = [(receipt, letter) for receipt, letter in items if not receipt.moved]
-        sent = await self._sender.send(queue, [letter for _, letter in new], dead=dead)
+        """Send contents to `queue`, or its dead-letter queue, and delete the originals."""
+        new = [(receipt, content) for receipt, content in items if not receipt.moved]
+        sent = await self._sender.send(queue, [content for _, content in new], dead=dead)
         errors: dict[Receipt, BrokerError] = {}
         for (receipt, _), error in zip(new, sent, strict=True):
             if error is None:
@@ -114,9 +114,9 @@ class Settling:
         for receipt in receipts:
             by_url[receipt.url].append(receipt)
         groups = [
-            (url, all_of_it[start : start + TEN])
-            for url, all_of_it in by_url.items()
-            for start in range(0, len(all_of_it), TEN)
+            (url, group[start : start + TEN])
+            for url, group in by_url.items()
+            for start in range(0, len(group), TEN)
         ]
         results = await asyncio.gather(
             *(self._client.batch(operation, url, [*map(entry, group)]) for url, group in groups)
@@ -136,23 +136,23 @@ def _plan(plan: _Plan, item: Settlement, receipt: Receipt) -> None:
     if item.outcome is Outcome.DONE:
         plan.delete.append(receipt)
     elif item.outcome is Outcome.DEAD:
-        letter = Letter(
+        content = Content(
             delivery.id, delivery.body, delivery.attempt, note=item.note, unique=uuid4().hex
         )
-        plan.bury[delivery.queue].append((receipt, dead_letter(letter)))
-    elif fifo:  # a message sent again would lose its place
+        plan.bury[delivery.queue].append((receipt, fit_note(content)))
+    elif fifo:  # a copy would lose its place in the order
         plan.hide.append((receipt, max(0, min(seconds, receipt.hideable()))))
     else:
-        plan.move[delivery.queue].append((receipt, _again(item)))
+        plan.move[delivery.queue].append((receipt, _copy(item)))
 
 
-def _again(item: Settlement) -> Letter:
-    """What takes the place of a message that is delivered again.
+def _copy(item: Settlement) -> Content:
+    """Return the copy of a message that is to be delivered again.
 
-    SQS has not delivered it yet. So one that SQS delivers more than once was abandoned.
+    SQS counts deliveries of the copy from 0: a copy delivered more than once was abandoned.
     """
     delivery, is_release = item.delivery, item.outcome is Outcome.RELEASE
-    return Letter(
+    return Content(
         delivery.id,
         delivery.body,
         delivery.attempt - is_release,
@@ -162,14 +162,14 @@ def _again(item: Settlement) -> Letter:
 
 
 def _report(errors: dict[Receipt, BrokerError], taken: Sequence[Receipt]) -> set[Receipt]:
-    """Take note of what was not applied: the lost leases; raises if there is more."""
+    """Return the receipts of lost leases; raise the error of any other failure."""
     gone: set[Receipt] = set()
     failures: list[BrokerError] = []
     for receipt, error in errors.items():
         if not isinstance(error, (LeaseGone, NoSuchQueue)):
             receipt.settled = False
             failures.append(error)
-        elif not receipt.moved:  # of what was moved, the copy is what counts
+        elif not receipt.moved:  # a copy is stored: the outcome is applied
             receipt.lost = True
             gone.add(receipt)
     if failures:
