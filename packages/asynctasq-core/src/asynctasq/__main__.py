@@ -1,11 +1,11 @@
-"""``python -m asynctasq`` is the ``asynctasq`` command, which another distribution brings."""
+"""``python -m asynctasq`` runs the ``asynctasq`` command, which is in another distribution."""
 
 import sys
 from importlib.metadata import entry_points
 
 
 def main() -> int:
-    """Run the command, or say what to install."""
+    """Run the command, or print how to install it."""
     for command in entry_points(group="console_scripts", name="asynctasq"):
         run = command.load()
         return run()

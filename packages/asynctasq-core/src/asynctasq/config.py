@@ -19,13 +19,14 @@ from asynctasq.settings import ENV_PREFIX, Settings, did_you_mean, mask_url, unk
 
 logger = logging.getLogger("asynctasq.config")
 
+#: How the delay between attempts grows; `asynctasq.tasks.options.TaskOptions` has the formulas.
 RetryStrategy = Literal["fixed", "exponential"]
 Words = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
 
 
 def _default_driver(data: dict[str, Any]) -> str:
-    """The driver that reads the URL; else redis where it is installed, else sqlite."""
+    """Return the driver for the URL's scheme; else redis if it is installed, else sqlite."""
     url: SecretStr | None = data.get("url")
     if url is not None:
         return registry.driver_for_scheme(_scheme(url))
@@ -33,28 +34,28 @@ def _default_driver(data: dict[str, Any]) -> str:
 
 
 class Config(Settings):
-    """What a producer or a worker runs with: its own settings and those of its driver.
+    """The settings of a producer or a worker, with those of its driver.
 
     ``Config(driver="redis", redis_url="redis://localhost")``: the names of the driver's settings
-    are flat, and everything that is not given comes from the environment (``ASYNCTASQ_…``),
-    ``.env`` or ``[tool.asynctasq]`` in ``pyproject.toml`` of the working directory.
+    are flat. Settings that are not given come from the environment (``ASYNCTASQ_…``), ``.env`` or
+    ``[tool.asynctasq]`` in ``pyproject.toml`` of the working directory.
 
     Attributes:
         url: where the broker is; its scheme picks the driver.
         driver: the driver's name; without one, and without a URL, redis where its package is
             installed, else the embedded sqlite.
         default_queue, default_max_attempts, default_retry_strategy, default_retry_delay (s),
-            default_timeout (s): for tasks that do not say.
+            default_timeout (s): for tasks without their own.
         process_pool_size: processes for tasks with ``process=True``; the number of cores if None.
-        process_pool_max_tasks_per_child: a process is replaced after so many tasks.
-        quarantine_processes: processes for calls whose workers died; the number of cores, at
+        process_pool_max_tasks_per_child: number of tasks after which a process is replaced.
+        quarantine_processes: processes that read and run suspects; the number of cores, at
             least two, if None.
-        imports: modules a worker imports at its start and packages it may import from.
-        signing_keys: keys of the messages' signatures; the first signs, all verify.
+        imports: modules that a worker imports at its start, and packages it may import from.
+        signing_keys: keys of the messages' signatures; the first signs, every key verifies.
 
     Raises:
-        ConfigError: an unknown name (with the one that was probably meant) or a bad value.
-        DriverNotFound: no installed package provides the driver; says what to install.
+        ConfigError: an unknown name (with the closest known name) or an invalid value.
+        DriverNotFound: no installed package provides the driver; with the package to install.
     """
 
     url: SecretStr | None = None
@@ -86,11 +87,11 @@ class Config(Settings):
 
     @classmethod
     def from_mapping(cls, values: dict[str, object]) -> Self:
-        """A Config from a dict with the same names as the keywords."""
+        """Return a Config from a dict with the same names as the keywords."""
         return cls(**values)
 
     def masked(self) -> dict[str, object]:
-        """Name to value of everything in force, the driver's settings too; no secrets."""
+        """Return the name and value of every setting, the driver's included, without secrets."""
         return super().masked() | self._section.masked()
 
     @field_validator("imports", "signing_keys", mode="before")
@@ -101,7 +102,7 @@ class Config(Settings):
         return value
 
     def _let_one_win(self, keywords: Collection[str]) -> None:
-        """Where URL and driver do not fit, the one from the source that outranks the other's."""
+        """If URL and driver do not match, keep the one whose source has precedence."""
         if self.url is None or self._url_fits():
             return
         url, driver = (_rank(name, keywords) for name in ("url", "driver"))
@@ -132,12 +133,12 @@ class Config(Settings):
 def _scheme(url: SecretStr) -> str:
     try:
         return urlsplit(url.get_secret_value()).scheme
-    except ValueError as error:  # says no more than what is wrong
+    except ValueError as error:  # its text describes the fault
         raise ConfigError(f"url: {error}") from None
 
 
 def _check_names(config: Config, names: set[str]) -> None:
-    """Raise for names that no driver knows; those of another installed driver are unused."""
+    """Raise for names that no driver has; those of another installed driver are ignored."""
     unknown = names - _all_names()
     for name in unknown:
         hint = registry.install_hint(name)
@@ -152,16 +153,16 @@ def _all_names() -> set[str]:
     for driver in registry.driver_names():
         try:
             names |= registry.settings_class(driver).model_fields.keys()
-        except DriverIncompatible:  # says so itself where it is used
+        except DriverIncompatible:  # raised again where the driver is used
             continue
     return names
 
 
 def _check_sources(config: Config) -> None:
-    """Warn of names in the environment that look mistyped, and refuse them in pyproject.toml.
+    """Warn of names in the environment that look mistyped, and reject them in pyproject.toml.
 
-    A warning, because others may set variables with our prefix: Kubernetes does for a
-    service called ``asynctasq-redis``, and our tests do to find brokers.
+    Only a warning, because other programs may set variables with our prefix: Kubernetes does for
+    a service called ``asynctasq-redis``, and our tests do to find brokers.
     """
     outside = _variables(os.environ) | _variables(dotenv_values(".env"))
     table = _pyproject_table()
@@ -176,7 +177,7 @@ def _check_sources(config: Config) -> None:
 
 
 def _rank(name: str, keywords: Collection[str]) -> int:
-    """Where a setting comes from; a lower number outranks."""
+    """Return the rank of a setting's source; a lower number has precedence."""
     sources = (
         keywords,
         _variables(os.environ),
@@ -197,7 +198,7 @@ def _variables(values: Mapping[str, str | None]) -> set[str]:
 def _pyproject_table() -> set[str]:
     try:
         document = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none here, or not ours to judge
+    except (OSError, ValueError):  # there is none, or it is malformed, which `Settings` reports
         return set()
     tool = cast("dict[str, dict[str, object]]", document.get("tool", {}))
     return set(tool.get("asynctasq", {}))

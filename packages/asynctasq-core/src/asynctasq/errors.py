@@ -1,4 +1,4 @@
-"""Every error AsyncTasQ raises on purpose, under one root.
+"""All errors that AsyncTasQ raises, under one root.
 
 ::
 
@@ -7,10 +7,10 @@
     │   ├── DriverNotFound
     │   └── DriverIncompatible
     ├── BrokerError
-    │   ├── BrokerUnavailable      try again
-    │   ├── BrokerRejected         do not
+    │   ├── BrokerUnavailable      a retry may succeed
+    │   ├── BrokerRejected         a retry fails again
     │   │   └── WorkerRefused      a running worker was refused for too long
-    │   └── EnqueueFailed          a part of a batch was accepted
+    │   └── EnqueueFailed          only a part of a batch was accepted
     ├── TaskError
     │   ├── TaskNotFound
     │   ├── InvalidArguments
@@ -22,7 +22,7 @@
         ├── UnknownType
         └── UnsupportedVersion
 
-The docstring of a class is its message when it is raised without one.
+The docstring of a class is the message of an error that is raised without one.
 """
 
 from collections.abc import Sequence
@@ -48,11 +48,11 @@ class DriverIncompatible(ConfigError):
 
 
 class BrokerError(AsyncTasQError):
-    """The broker did not do what it was asked."""
+    """The broker did not carry out a call."""
 
 
 class BrokerUnavailable(BrokerError):
-    """The broker cannot be reached just now; the same call may succeed later."""
+    """The broker cannot be reached at the moment; the same call may succeed later."""
 
 
 class BrokerRejected(BrokerError):
@@ -60,7 +60,7 @@ class BrokerRejected(BrokerError):
 
 
 class WorkerRefused(BrokerRejected):
-    """The broker has refused a running worker for longer than it waits."""
+    """The broker refused a running worker for longer than its limit."""
 
 
 class EnqueueFailed(BrokerError):
@@ -80,7 +80,7 @@ class EnqueueFailed(BrokerError):
 
 
 class TaskError(AsyncTasQError):
-    """A task could not be run to its end."""
+    """A task could not be completed."""
 
 
 class TaskNotFound(TaskError):
@@ -108,11 +108,11 @@ class SerializationError(AsyncTasQError):
 
 
 class SignatureError(SerializationError):
-    """The message is not signed with a key this worker knows."""
+    """The message is not signed with one of this worker's keys."""
 
 
 class UnknownType(SerializationError):
-    """The message holds a value of a type that is not known here, or differs."""
+    """The message contains a value of a type that is unknown here, or differs."""
 
 
 class UnsupportedVersion(SerializationError):

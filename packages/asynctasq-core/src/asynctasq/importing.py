@@ -1,8 +1,8 @@
-"""Which modules a message may cause to be imported: those of the application, by dotted name.
+"""Imports the modules that messages name, and no others than the application's.
 
-A message names its task as ``module:qualname``. A worker that does not know the name may import
-the module, if its top-level package was allowed by name, or lies in the working directory.
-Nothing is ever loaded by file path.
+A message names its task as ``module:qualname``. If the task is not registered, a worker imports
+the module, provided that its package is on the allow-list or its top-level package is in the
+working directory. Nothing is loaded by file path.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from asynctasq.errors import TaskNotFound
 
 
 def importable_module(module: str) -> str:
-    """The name under which others can import `module`, also when it runs as a script."""
+    """Return the name under which others can import `module`, also when it runs as a script."""
     if module not in ("__main__", "__mp_main__"):
         return module
     main = sys.modules[module]
@@ -28,10 +28,10 @@ def importable_module(module: str) -> str:
 
 
 class Importer:
-    """Imports modules of an allow-list, and of the packages under one directory.
+    """Imports modules of an allow-list, and of the packages in one directory.
 
     Args:
-        root: the application's directory; the working directory, read at each import, if None.
+        root: the application's directory; None for the working directory at each import.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -39,14 +39,14 @@ class Importer:
         self._allowed: set[str] = set()
 
     def allow(self, names: Iterable[str]) -> None:
-        """Allow these packages, and all modules inside them."""
+        """Add packages, with all modules inside them, to the allow-list."""
         self._allowed.update(names)
 
     def load(self, module: str) -> ModuleType:
-        """Import `module`, or return it when it is imported already and allowed.
+        """Import `module`, or return it if it is allowed and already imported.
 
         Raises:
-            TaskNotFound: it is not allowed, does not exist, or fails to import; says which.
+            TaskNotFound: it is not allowed, does not exist, or fails to import.
         """
         if not self._is_allowed(module):
             raise TaskNotFound(f"module {module!r} is not on the import allow-list")
@@ -54,8 +54,7 @@ class Importer:
             return sys.modules[module]
         try:
             return importlib.import_module(module)
-        # an application's module may raise anything while it loads; a script may even exit
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # the module is the application's code
             raise TaskNotFound(
                 f"importing {module!r} failed: {type(error).__name__}: {error}"
             ) from error
@@ -68,7 +67,7 @@ class Importer:
         return bool(packages & self._allowed) or self._is_local(parts[0])
 
     def _is_local(self, package: str) -> bool:
-        """Whether `package` is found in the root, and not shadowed by one from elsewhere."""
+        """Whether `package` is in the root, and not shadowed by one from elsewhere."""
         root = (self._root or Path.cwd()).resolve()
         if not (root / package).is_dir() and not (root / f"{package}.py").is_file():
             return False
@@ -81,8 +80,8 @@ class Importer:
         places = [spec.origin] if spec.has_location else spec.submodule_search_locations or []
         home, module = (root / package).resolve(), (root / f"{package}.py").resolve()
         found = [Path(place).resolve() for place in places if place]
-        # its own directory, not just somewhere below the root: that may hold a virtual environment;
-        # all of it, as a namespace may go on elsewhere
+        # its own directory, not any below the root: a virtual environment may be there. All of its
+        # places, because a namespace package may continue elsewhere
         return bool(found) and all(
             place in (home, module) or place.parent == home for place in found
         )

@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry; needs the extra ``asynctasq[otel]``, and an SDK that exports.
+"""Traces with OpenTelemetry; needs the extra ``asynctasq[otel]``, and an SDK that exports.
 
-A producer span is around each dispatch, a consumer span around each attempt, by the semantic
-conventions for messaging; the context travels in the message's headers.
+A producer span surrounds each dispatch, a consumer span each attempt, as in the semantic
+conventions for messaging. The message's headers carry the trace context.
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -34,17 +34,17 @@ _SYSTEM = {"messaging.system": "asynctasq"}
 
 
 def instrument(tracer_provider: TracerProvider | None = None) -> None:
-    """Trace what this process dispatches and runs from now on.
+    """Trace the dispatches and attempts of this process from now on.
 
     Args:
-        tracer_provider: where spans go; the global provider if None, which is also what the
-            processes of a worker's pool use.
+        tracer_provider: receives the spans; None for the global provider, which the processes
+            of a worker's pool always use.
     """
     set_tracing(_Tracing(get_tracer("asynctasq", tracer_provider=tracer_provider)))
 
 
 def uninstrument() -> None:
-    """Trace nothing more."""
+    """Stop tracing."""
     set_tracing(None)
 
 
@@ -88,7 +88,7 @@ class _Tracing:
         ) as span:  # fmt: skip
             try:
                 yield
-            except BaseException as error:  # it was cut short
+            except BaseException as error:  # the attempt was cancelled
                 _record(span, error)
                 raise
             if attempt.error is not None:
@@ -148,7 +148,7 @@ def _of_attempt(attempt: Attempt, call: Call) -> dict[str, str | int]:
 
 
 def _if_one(name: str, values: Iterable[str]) -> dict[str, str | int]:
-    """The attribute, where all values are the same."""
+    """Return the attribute, if all values are the same."""
     different = {*values}
     return {name: different.pop()} if len(different) == 1 else {}
 

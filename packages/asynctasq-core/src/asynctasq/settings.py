@@ -1,9 +1,9 @@
-"""The base of all settings: where a value may come from, and errors that say what to do.
+"""The base of all settings: the sources of a value, and errors that suggest a fix.
 
 A setting has one flat name, which is its keyword (``redis_url``), its environment variable
 (``ASYNCTASQ_REDIS_URL``), its line in ``.env``, its key in ``[tool.asynctasq]`` of
-``pyproject.toml`` and its command line option (``--redis-url``). The first that is given wins,
-in the order: keyword or option, environment, ``.env``, ``pyproject.toml``, default.
+``pyproject.toml`` and its command line option (``--redis-url``). The first source that has a value
+wins, in the order: keyword or option, environment, ``.env``, ``pyproject.toml``, default.
 """
 
 import difflib
@@ -61,18 +61,18 @@ class Settings(BaseSettings):
         """Keywords, then environment, then ``.env``, then ``pyproject.toml``."""
         try:
             pyproject = PyprojectTomlConfigSettingsSource(settings_cls)
-        # the last: what must be a table is none
+        # AttributeError: [tool.asynctasq] is not a table
         except (OSError, ValueError, AttributeError) as error:
             raise ConfigError(f"pyproject.toml cannot be read: {error}") from None
         return init_settings, env_settings, dotenv_settings, pyproject
 
     def masked(self) -> dict[str, object]:
-        """Name to value of every setting, with secrets replaced by ``***``."""
+        """Return the name and value of every setting, with secrets replaced by ``***``."""
         return {name: _masked(getattr(self, name)) for name in type(self).model_fields}
 
 
 def unknown_names(names: Iterable[str], known: Iterable[str]) -> ConfigError:
-    """The error for settings nobody knows, with the closest known name for each."""
+    """Return the error for unknown settings, with the closest known name of each."""
     known = sorted(known)
     parts: list[str] = []
     for name in sorted(names):
@@ -82,13 +82,13 @@ def unknown_names(names: Iterable[str], known: Iterable[str]) -> ConfigError:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest to `name`, if one is close enough to be meant."""
+    """Return the known name closest to `name`, if one is similar enough."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
     return matches[0] if matches else None
 
 
 def mask_url(url: str) -> str:
-    """`url` with its password and query values replaced by ``***``.
+    """Return `url` with its password and query values replaced by ``***``.
 
     A query may hold a password or a key, so none of its values is shown.
     """

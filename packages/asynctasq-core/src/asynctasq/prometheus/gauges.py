@@ -16,20 +16,20 @@ from asynctasq.errors import BrokerError
 
 logger = logging.getLogger("asynctasq.worker")
 
-#: Seconds between two questions to the broker, at least.
+#: The shortest interval between two queries of the broker, in seconds.
 EVERY = 5.0
-#: Seconds a scrape waits for the broker; then it shows what was known.
+#: Seconds a scrape waits for the broker before it shows the previous counts.
 PATIENCE = 1.0
-#: Seconds the broker has for its answer.
+#: The time limit of a query, in seconds.
 LIMIT = 10.0
-#: Seconds after which counts are too old to be shown.
+#: The age in seconds at which counts are no longer shown.
 STALE = 60.0
 
 
 class Gauges(Collector):
-    """A collector of a running worker's state and of its queues' counts.
+    """Collects a running worker's state and the counts of its queues.
 
-    It runs in the threads of scrapes, and asks the broker on the worker's event loop.
+    It runs in the threads of scrapes, and queries the broker on the worker's event loop.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -37,11 +37,11 @@ class Gauges(Collector):
         self._backlog = Backlog(worker)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing, so that registering asks no broker."""
+        """Return nothing, so that registering does not query the broker."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """What is known just now."""
+        """Return the current values."""
         status = self._worker.status()
         if status is not None:
             yield from _of_worker(status)
@@ -53,7 +53,7 @@ class Gauges(Collector):
 
 
 class Backlog:
-    """Counts of the worker's queues, at most `EVERY` few seconds anew; for any thread."""
+    """The counts of the worker's queues, updated every `EVERY` seconds; safe in any thread."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -64,7 +64,7 @@ class Backlog:
         self._stats: Sequence[QueueStats] = ()
 
     def stats(self) -> Sequence[QueueStats]:
-        """The latest counts; empty where there are none that are new enough."""
+        """Return the latest counts; empty if they are older than `STALE`."""
         with self._lock:
             now = time.monotonic()
             if self._pending is None and now >= self._asked + EVERY:
@@ -84,9 +84,9 @@ class Backlog:
         try:
             async with asyncio.timeout(LIMIT):
                 return await self._worker.backlog()
-        except (BrokerError, TimeoutError):  # the worker says so; here it shows as no news
+        except (BrokerError, TimeoutError):  # the worker logs it; here the counts grow old
             return None
-        except Exception as error:  # noqa: BLE001 - a driver that was just closed; a scrape goes on
+        except Exception as error:  # noqa: BLE001 - the driver may just have been closed, and a scrape must not fail
             logger.debug("no counts: %r", error)
             return None
 

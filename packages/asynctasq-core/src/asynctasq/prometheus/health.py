@@ -1,4 +1,4 @@
-"""Whether a worker is well, asked from another thread."""
+"""The health of a worker, checked from another thread."""
 
 import asyncio
 import threading
@@ -7,25 +7,25 @@ from contextlib import suppress
 
 from asynctasq.core.worker import Worker
 
-#: Seconds for which the event loop may be busy, or the broker away, before that is a problem.
+#: Seconds for which the event loop may be blocked, or the broker away, in a healthy worker.
 LIMIT = 30.0
-#: Seconds the event loop has to answer one question; a probe does not wait much longer.
+#: Seconds the event loop has to respond to one check; a probe does not wait much longer.
 PATIENCE = 0.5
 
 
 class Health:
-    """Tells what is wrong with a worker; made on its event loop, and asked by other threads."""
+    """Detects problems of a worker; created on its event loop, used by other threads."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._pulse = Pulse()
 
     def problem(self) -> str | None:
-        """What is wrong, in one line; None when nothing is.
+        """Return the problem in one line, or None.
 
         - The worker does not run, or not yet.
-        - Its event loop does not turn for `LIMIT` seconds, since it was first asked.
-        - Its broker has not answered for `LIMIT` seconds, though it was asked.
+        - Its event loop has been blocked for `LIMIT` seconds, counted from the first check.
+        - Calls to its broker have failed for `LIMIT` seconds.
         """
         status = self._worker.status()
         if status is None:
@@ -39,7 +39,7 @@ class Health:
 
 
 class Pulse:
-    """Asks an event loop to turn, when somebody wants to know; idle, it costs nothing."""
+    """Detects a blocked event loop; does nothing between two checks."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -49,12 +49,12 @@ class Pulse:
         self._turned.set()
 
     def stuck(self) -> float:
-        """Seconds since the loop was asked and has not turned; 0 if it does."""
+        """Return the seconds since a check to which the loop has not responded; 0 if it does."""
         with self._lock:
             if self._turned.is_set():
                 self._turned.clear()
                 self._asked = time.monotonic()
-                with suppress(RuntimeError):  # it is closed: the answer never comes
+                with suppress(RuntimeError):  # the loop is closed, and never responds
                     self._loop.call_soon_threadsafe(self._turned.set)
             asked = self._asked
         return 0.0 if self._turned.wait(PATIENCE) else time.monotonic() - asked

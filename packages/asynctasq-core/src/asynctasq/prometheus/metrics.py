@@ -1,4 +1,4 @@
-"""An emitter that counts and measures what happens."""
+"""An emitter that turns events into metrics."""
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 
@@ -32,10 +32,10 @@ _OUTCOMES: dict[type[Event], str] = {
 
 
 class Metrics:
-    """Give it to `Worker` as an emitter, and its registry to whatever exposes it.
+    """Counts and measures events. Pass it to `Worker` as an emitter, and expose its registry.
 
     Args:
-        registry: where its metrics go; one registry takes one `Metrics`.
+        registry: the registry of its metrics; one registry takes one `Metrics`.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
@@ -84,7 +84,7 @@ class Metrics:
     def _count_attempt(self, event: AttemptEvent) -> None:
         if isinstance(event, TaskStarted):
             if event.attempt == 1 and event.enqueued_at:
-                # two clocks: a producer's may be ahead of ours
+                # the producer's clock may be ahead of ours
                 self._latency.labels(event.queue).observe(max(0.0, event.time - event.enqueued_at))
             return
         if isinstance(event, (TaskSucceeded, TaskFailed)):

@@ -1,6 +1,6 @@
-"""``/metrics`` and ``/healthz`` over HTTP, from threads of their own.
+"""Serves ``/metrics`` and ``/healthz`` over HTTP, from threads of its own.
 
-So a worker whose event loop is blocked can still be scraped, and its probe gets an answer.
+A worker whose event loop is blocked can still be scraped, and still responds to its probe.
 """
 
 import asyncio
@@ -28,18 +28,18 @@ CLIENT_LIMIT = 10.0
 
 
 class MetricsServer:
-    """Serves while it is entered, on the event loop that `worker` runs on.
+    """Serves while it is entered. Enter it on the event loop that runs `worker`.
 
-    ``GET /healthz`` is 200 while the worker's event loop turns and its broker answers, else 503
-    with the reason; see `asynctasq.prometheus.health.Health`.
+    ``GET /healthz`` returns 200 while the worker's event loop runs and its broker answers, else
+    503 with the reason; see `asynctasq.prometheus.health.Health`.
 
     Args:
-        registry: what ``/metrics`` shows.
-        host: 0.0.0.0 by default, because Prometheus and a kubelet come from outside.
-        port: 0 takes a free one; see `port` when it is entered.
+        registry: the metrics that ``/metrics`` shows.
+        host: 0.0.0.0 by default, because Prometheus and a kubelet connect from outside.
+        port: 0 picks a free port; the attribute `port` has its number.
 
     Raises:
-        OSError: it cannot listen there; when it is entered.
+        OSError: the port cannot be bound; raised on entering.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class MetricsServer:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port the server listens on."""
         return self._server.server_port
 
     async def __aenter__(self) -> Self:
@@ -89,7 +89,7 @@ class MetricsServer:
         if path == "/metrics":
             return self._metrics(environ, start)
         if path != "/healthz":
-            return _plain(start, "404 Not Found", "there are /metrics and /healthz")
+            return _plain(start, "404 Not Found", "the paths are /metrics and /healthz")
         problem = self._health.problem()
         if problem is None:
             return _plain(start, "200 OK", "healthy")
@@ -100,21 +100,21 @@ class _Handler(WSGIRequestHandler):
     timeout = CLIENT_LIMIT
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: probes come every few seconds."""
+        """Log nothing: probes arrive every few seconds."""
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
-    block_on_close = False  # the worker's end waits for no client
+    block_on_close = False  # the worker must not wait for clients when it ends
 
     def server_bind(self) -> None:
-        """Bind without asking DNS for the host's name, as the inherited one does."""
+        """Bind without the DNS lookup of the host's name in the inherited method."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
         self.setup_environ()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a client went away."""
+        """Log nothing: a client disconnected."""
 
 
 class _Server6(_Server):

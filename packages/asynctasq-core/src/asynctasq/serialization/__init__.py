@@ -1,4 +1,4 @@
-"""How calls become message bodies."""
+"""Turns calls into message bodies, and back."""
 
 from asynctasq.serialization.envelope import Envelope, EnvelopeCodec
 from asynctasq.serialization.hooks import TypeHook

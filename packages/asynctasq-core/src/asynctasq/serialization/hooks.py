@@ -1,6 +1,6 @@
-"""How values that MessagePack does not know travel: each type has a hook with a stable tag.
+"""Serializes types that MessagePack does not support: each has a hook with a stable tag.
 
-The round trip is exact: what comes out equals what went in and has the same type.
+The round trip is exact: the decoded value is equal to the original and has the same type.
 """
 
 import dataclasses
@@ -27,13 +27,13 @@ type_of = type  # `type` is the name of a field below
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TypeHook:
-    """How one type travels.
+    """Encodes and decodes values of one type.
 
     Attributes:
-        tag: what stands for the type in a message; never change one that is in use.
-        type: the type itself; with `subclasses`, also all that derive from it.
-        encode: makes plain values of a value.
-        decode: makes the value again.
+        tag: identifies the type in a message; never change a tag that is in use.
+        type: the type itself; with `subclasses`, also every type that derives from it.
+        encode: turns a value into plain values.
+        decode: turns the plain values back into the value.
     """
 
     tag: str
@@ -54,21 +54,21 @@ class Hooks:
             self.add(hook)
 
     def add(self, hook: TypeHook) -> None:
-        """Add a hook; it goes before those that are there."""
+        """Add a hook, before the existing ones."""
         self._tags[hook.tag] = hook
         self._exact[hook.type] = hook
         if hook.subclasses:
             self._families.insert(0, hook)
 
     def encode(self, value: object) -> tuple[str, object]:
-        """The tag and the plain form of `value`; raises `SerializationError`."""
+        """Return the tag and the plain form of `value`; raise `SerializationError`."""
         hook = self._exact.get(type_of(value)) or self._family(value)
         if hook is None:
-            raise SerializationError(f"a value of type {_type_name_of(value)} cannot travel")
+            raise SerializationError(f"cannot serialize a value of type {_type_name_of(value)}")
         return hook.tag, hook.encode(value)
 
     def decode(self, tag: str, plain: object) -> object:
-        """The value for a tag and a plain form; raises `SerializationError`."""
+        """Return the value for a tag and a plain form; raise `SerializationError`."""
         hook = self._tags.get(tag)
         if hook is None:
             raise SerializationError(f"no hook for values tagged {tag!r}")
@@ -81,7 +81,7 @@ class Hooks:
 
 
 def type_name(cls: type) -> str:
-    """``module:qualname`` of a class, the same for whoever imports it."""
+    """Return ``module:qualname`` of a class, the same in every process."""
     return f"{importable_module(cls.__module__)}:{cls.__qualname__}"
 
 
@@ -90,7 +90,7 @@ def _type_name_of(value: object) -> str:
 
 
 def _resolve(name: str, base: type | None) -> Any:
-    """The class called `name`, if it is of the kind the message says."""
+    """Return the class called `name`, if it derives from `base` (None: is a dataclass)."""
     module_name, _, path = name.partition(":")
     try:
         found: object = _module(module_name)
@@ -106,18 +106,18 @@ def _resolve(name: str, base: type | None) -> Any:
 
 
 def _module(name: str) -> types.ModuleType:
-    if name == importable_module("__main__"):  # not a second time: its classes would be others
+    if name == importable_module("__main__"):  # imported again, its classes would differ
         return sys.modules["__main__"]
     return sys.modules.get(name) or importer.load(name)
 
 
 def _make(name: str, base: type | None, make: Callable[[Any], object]) -> object:
-    """What `make` makes of the class called `name`; as a producer that is newer may know it."""
+    """Call `make` with the class called `name`, which may differ from the producer's."""
     cls = _resolve(name, base)
     try:
         return make(cls)
-    except Exception as error:  # the class is the application's
-        raise UnknownType(f"type {name} does not take it: {type(error).__name__}") from error
+    except Exception as error:  # the class is the application's code
+        raise UnknownType(f"type {name} rejects the value: {type(error).__name__}") from error
 
 
 def _is_subclass(found: object, base: type) -> bool:
@@ -156,7 +156,7 @@ def _decode_dataclass(plain: tuple[str, dict[str, object]]) -> object:
 def _make_dataclass(cls: Any, values: dict[str, object]) -> object:
     fields = {field.name: field for field in dataclasses.fields(cls)}
     made = cls(**{k: v for k, v in values.items() if k not in fields or fields[k].init})
-    for name, value in values.items():  # also what __post_init__ would change a second time
+    for name, value in values.items():  # undo a second conversion by __post_init__
         object.__setattr__(made, name, value)  # the class may be frozen
     return made
 

@@ -1,4 +1,4 @@
-"""The default serializer: MessagePack, with the types of `hooks` as one extension type."""
+"""The default serializer: MessagePack, with the types of `hooks` in one extension type."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from asynctasq.errors import SerializationError
 from asynctasq.serialization.hooks import STANDARD_HOOKS, Hooks, TypeHook
 from asynctasq.serialization.serializer import BaseSerializer
 
-#: The extension type under which tagged values travel.
+#: The extension type of tagged values.
 TAGGED = 1
 
-#: Levels of tagged values inside each other. Each is a call of the decoder, whose C code takes
-#: 20 KiB of the stack: some hundreds would end the process.
+#: The deepest nesting of tagged values. Each level is a call of the decoder, whose C code takes
+#: 20 KiB of the stack: a few hundred levels would crash the process.
 MAX_DEPTH = 64
 
-#: Bytes of the buffer a packer begins with; one whose buffer had to grow is not used again.
+#: The initial buffer of a packer, in bytes; a packer whose buffer grew is not reused.
 BUFFER = 256 * 1024
 
 
@@ -35,10 +35,10 @@ _unpack = cast("Callable[..., object]", msgpack.unpackb)  # pyright: ignore[repo
 
 
 class MsgpackSerializer(BaseSerializer):
-    """MessagePack (https://msgpack.org), compact and fast, for the types in `STANDARD_HOOKS`.
+    """MessagePack (https://msgpack.org), with support for the types in `STANDARD_HOOKS`.
 
     Args:
-        hooks: more types, or other ways for a type to travel.
+        hooks: further types, or other encodings of supported types.
     """
 
     def __init__(self, *hooks: TypeHook) -> None:
@@ -47,14 +47,14 @@ class MsgpackSerializer(BaseSerializer):
         self._idle: defaultdict[int, list[_Packer]] = defaultdict(list)  # by depth
 
     def __reduce__(self) -> tuple[type[Self], tuple[TypeHook, ...]]:
-        return type(self), self._own  # travels to the processes of a pool
+        return type(self), self._own  # pickled for the processes of a pool
 
     def dumps(self, value: object) -> bytes:
-        """The bytes of `value`; raises `SerializationError` for a type without a hook."""
+        """Return `value` as bytes; raise `SerializationError` for a type without a hook."""
         return self._dumps(value, 0)
 
     def loads(self, data: bytes) -> object:
-        """The value in `data`; raises `SerializationError` for anything malformed."""
+        """Return the value in `data`; raise `SerializationError` if it is malformed."""
         return self._loads(data, 0)
 
     def _dumps(self, value: object, depth: int) -> bytes:
@@ -64,8 +64,7 @@ class MsgpackSerializer(BaseSerializer):
             raise
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise SerializationError(str(error)) from error
-        # Hooks look into the application's values, which may raise anything.
-        except Exception as error:
+        except Exception as error:  # hooks read the application's values, which may raise anything
             raise SerializationError(f"{type(error).__name__}: {error}") from error
 
     def _loads(self, data: bytes, depth: int) -> object:
@@ -73,16 +72,15 @@ class MsgpackSerializer(BaseSerializer):
             return _unpack(data, ext_hook=partial(self._decode, depth), strict_map_key=False)
         except SerializationError:
             raise
-        # Hooks run constructors of the application's types, which may raise anything.
-        except Exception as error:
+        except Exception as error:  # hooks call the application's constructors, which may raise
             raise SerializationError(f"{type(error).__name__}: {error}") from error
 
     def _pack(self, value: object, depth: int) -> bytes:
-        # To make a packer, and its buffer, takes longer than to pack the usual message.
+        # creating a packer and its buffer takes longer than packing a typical message
         idle = self._idle[depth]
         try:
             packer = idle.pop()
-        except IndexError:  # other threads have them all
+        except IndexError:  # other threads use all of them
             encode = partial(self._encode, depth)
             # strict_types sends tuples and subclasses to the hooks, so that the types survive
             packer = _new_packer(default=encode, strict_types=True, buf_size=BUFFER)
@@ -106,4 +104,4 @@ class MsgpackSerializer(BaseSerializer):
 
 def _check_depth(depth: int) -> None:
     if depth >= MAX_DEPTH:
-        raise SerializationError(f"values of types are nested more than {MAX_DEPTH} deep")
+        raise SerializationError(f"typed values are nested more than {MAX_DEPTH} deep")

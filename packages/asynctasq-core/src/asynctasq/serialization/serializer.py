@@ -1,4 +1,4 @@
-"""What a serializer must do."""
+"""The interface of serializers."""
 
 from abc import ABC, abstractmethod
 
@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 class BaseSerializer(ABC):
     """Turns the plain values of a message into bytes and back.
 
-    What it is given are dicts with string keys, lists, strings, numbers, None, and the task's
-    arguments. Both methods raise `SerializationError` for what they cannot do.
+    The values are dicts with string keys, lists, strings, numbers, None, and the task's
+    arguments. Both methods raise `SerializationError` for values they do not support.
     """
 
     @abstractmethod
     def dumps(self, value: object) -> bytes:
-        """The bytes of `value`."""
+        """Return `value` as bytes."""
 
     @abstractmethod
     def loads(self, data: bytes) -> object:
-        """The value that `dumps` turned into `data`."""
+        """Return the value that `dumps` turned into `data`."""

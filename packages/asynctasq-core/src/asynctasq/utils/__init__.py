@@ -1,1 +1,1 @@
-"""How a program is run."""
+"""Running a program: its event loop, its waits, its garbage collection."""

@@ -1,4 +1,4 @@
-"""How long to wait before asking a broker again that did not answer."""
+"""The wait before the next try after a failure."""
 
 import random
 
@@ -21,12 +21,12 @@ class Backoff:
 
     @property
     def wait(self) -> float:
-        """Seconds to wait after the failures so far."""
+        """The seconds to wait after the failures so far."""
         doubled = self._first * 2.0 ** min(max(0, self._failures - 1), 30)
         return min(self._longest, doubled) * random.uniform(0.5, 1.0)
 
     def next(self) -> float:
-        """Seconds to wait after one more failure."""
+        """Count a failure, and return the seconds to wait."""
         self.fail()
         return self.wait
 

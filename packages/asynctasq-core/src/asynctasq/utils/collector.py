@@ -1,18 +1,18 @@
-"""How often Python's garbage collector runs in a process that is there for a worker."""
+"""Tunes Python's garbage collector for a process that only runs a worker."""
 
 import gc
 
-#: As the interpreter starts; read before an application's modules are imported.
+#: The interpreter's default; read before an application's modules are imported.
 DEFAULT_THRESHOLD = gc.get_threshold()
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
 
 
 def collect_less_often() -> None:
-    """Collect after more objects were made, and never look at those that exist by now.
+    """Raise the collection threshold, and exclude all existing objects from collections.
 
     A task leaves about a dozen objects, so that Python's default threshold collects every 60 tasks,
-    which takes a sixth of the processor time of short tasks. An application that has chosen a
-    threshold keeps it.
+    which takes a sixth of the processor time of short tasks. A threshold that the application has
+    set is kept.
     """
     if gc.get_threshold() == DEFAULT_THRESHOLD:
         gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, *DEFAULT_THRESHOLD[1:])

@@ -1,4 +1,4 @@
-"""Running a program's coroutine."""
+"""`run`: runs a program's coroutine on the fastest event loop."""
 
 import asyncio
 import functools
@@ -17,16 +17,16 @@ Loop = asyncio.AbstractEventLoop
 
 logger = logging.getLogger("asynctasq.worker")
 
-#: How many workers run on a loop.
+#: The number of workers on each loop.
 _workers: WeakKeyDictionary[Loop, int] = WeakKeyDictionary()
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
     """Run `main` to its end on a new event loop, uvloop's where it is installed.
 
-    What the program used of AsyncTasQ is disconnected when it ends. While a worker runs, a
-    SystemExit or KeyboardInterrupt in a child task of an attempt fails that attempt, and does not
-    end the program as it does with ``asyncio.run``.
+    Connections that the program opened through AsyncTasQ are closed when it ends. While a worker
+    runs, a SystemExit or KeyboardInterrupt in a child task of an attempt fails that attempt, and
+    does not end the program as it does with ``asyncio.run``.
     """
     with asyncio.Runner(debug=debug, loop_factory=_new_loop) as runner:
         return runner.run(main)
@@ -34,7 +34,7 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
 
 @contextmanager
 def survives_exits_of_tasks() -> Generator[None, None, None]:
-    """Keep a loop of `run` running while a worker has this entered."""
+    """Keep a loop of `run` running, while entered, when a task raises SystemExit."""
     loop = asyncio.get_running_loop()
     _workers[loop] = _workers.get(loop, 0) + 1
     try:
@@ -44,9 +44,9 @@ def survives_exits_of_tasks() -> Generator[None, None, None]:
 
 
 class _Resuming(Loop):
-    """Resumes when SystemExit or KeyboardInterrupt comes from another task than the main one.
+    """Resumes after SystemExit or KeyboardInterrupt in a task other than the main one.
 
-    asyncio sets these on the task that raised them, as any exception, and stops the loop besides.
+    asyncio stores these in the task that raised them, as any exception, and also stops the loop.
     """
 
     def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
@@ -67,7 +67,7 @@ def _new_loop() -> Loop:
 @functools.cache
 def _loop_type() -> type[Loop]:
     base = _fastest_loop_type()
-    name, module = base.__name__, base.__module__  # some libraries look there for uvloop
+    name, module = base.__name__, base.__module__  # some libraries detect uvloop by these
     return cast("type[Loop]", type(name, (_Resuming, base), {"__module__": module}))
 
 
@@ -82,11 +82,11 @@ def _fastest_loop_type() -> type[Loop]:
 
 
 def _is_from_signal(error: BaseException) -> bool:
-    """Whether a signal's handler raised it, which is meant for the program."""
+    """Whether a signal handler raised the error, so that it must end the program."""
     if threading.current_thread() is not threading.main_thread():
         return False
     is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if is_default and isinstance(error, KeyboardInterrupt):  # it leaves no frame
+    if is_default and isinstance(error, KeyboardInterrupt):  # the default handler has no frame
         return True
     handlers = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()}
     return any(code in handlers for code in _codes(error))
