@@ -78,7 +78,7 @@ def test_a_signature_that_does_not_fit_yet_waits_for_its_key(
     application.enqueue(codec.encode(Envelope("tasks:note", (), {"word": "signed"})))
     application.worker_settings["signing_keys"] = "another"
     old = application.start_worker("--lease", "2")
-    until(lambda: "fits none of signing_keys" in application.output(), "it is refused")
+    until(lambda: "matches none of signing_keys" in application.output(), "it is refused")
     old.send_signal(signal.SIGTERM)
     assert old.wait(30) == 0
     application.worker_settings["signing_keys"] = f"another,{SECRET}"
