@@ -1,4 +1,4 @@
-"""The reference of what each driver can do, from what it declares."""
+"""The reference page of drivers: the capabilities and limits that each one declares."""
 
 import math
 from collections.abc import Callable
@@ -20,17 +20,17 @@ from integration.documentation.tables import MADE, page, table
 INTRODUCTION = """\
 # What each driver can do
 
-As the drivers declare it, and as the contract suite tests it on real brokers. What that means when
-things break is in [Guarantees](../guarantees.md)."""
+The facts that each driver declares, tested by the contract suite on real brokers. Their
+consequences when things break are in [Guarantees](../guarantees.md)."""
 
 _YEAR = 365 * 86400.0
-_ABILITIES: dict[str, type] = {
+_CAPABILITIES: dict[str, type] = {
     "counts queues, shows and requeues dead tasks": Inspector,
     "pauses queues, cancels running tasks": Control,
     "lists live workers": Workers,
     "stores tasks in your own transaction": TransactionalEnqueue,
     "has tables to migrate": Migrator,
-    "is looked into by `asynctasq doctor`": Diagnostics,
+    "is checked by `asynctasq doctor`": Diagnostics,
 }
 _LIMITS: dict[str, Callable[[Limits], str]] = {
     "keeps what is stored when processes end": lambda it: _yes(it.durable),
@@ -38,7 +38,7 @@ _LIMITS: dict[str, Callable[[Limits], str]] = {
     "a dead worker's tasks come back": lambda it: (
         "when the lease ends" if it.leases_outlive_connections else "at once"
     ),
-    "a late outcome counts, if nobody took over": lambda it: _yes(it.late_settle),
+    "a late outcome counts, if no worker took the message over": lambda it: _yes(it.late_settle),
     "leases are rounded up to": lambda it: _step(it.lease_step),
     "longest body": lambda it: _bytes(it.max_body),
     "longest delay": lambda it: _delay(it.max_delay),
@@ -53,10 +53,12 @@ def limits_page() -> str:
     classes = [registry.driver_class(name) for name in DRIVERS]
     head = ["", *(f"[{name}](../drivers/{name}.md)" for name in DRIVERS)]
     can = [
-        [text, *(_yes(issubclass(one, ability)) for one in classes)]
-        for text, ability in _ABILITIES.items()
+        [text, *(_yes(issubclass(driver, capability)) for driver in classes)]
+        for text, capability in _CAPABILITIES.items()
     ]
-    limits = [[text, *(say(one.limits) for one in classes)] for text, say in _LIMITS.items()]
+    limits = [
+        [text, *(cell(driver.limits) for driver in classes)] for text, cell in _LIMITS.items()
+    ]
     return page([MADE], [INTRODUCTION], table(head, [*can, *limits]), [_FOOTNOTE])
 
 
