@@ -68,7 +68,7 @@ def test_what_runs_while_the_broker_is_away_runs_once(
     server.kill()
     (application.directory / "go").touch()  # they end while nobody can be told
     until(lambda: application.log()["end 4"] == 1, "the tasks have ended")
-    until(lambda: "the broker is away" in application.output(), "the worker noticed")
+    until(lambda: "the broker is unavailable" in application.output(), "the worker noticed")
     time.sleep(1.5 * LEASE)  # longer than the lease: nobody else is there to take them over
     server.start()
     until(lambda: "is back" in application.output(), "the worker is back")

@@ -61,7 +61,7 @@ def test_the_server_refuses_connections_for_a_while(
     work.await_ended(0.3)
     proxy.refuse = True
     proxy.cut()
-    until(lambda: "the broker is away" in application.output(), "the worker noticed")
+    until(lambda: "the broker is unavailable" in application.output(), "the worker noticed")
     time.sleep(3)  # longer than the lease
     proxy.refuse = False
     work.recovers()

@@ -16,7 +16,7 @@ from integration.faults.tally import finish, limits, runs
 PROMPT = 8.0
 #: Seconds that the last outcomes have to reach the broker, as documented, and some more.
 FLUSH = 10.0 + PROMPT
-AWAY = "the broker is away"
+AWAY = "the broker is unavailable"
 
 pytestmark = pytest.mark.parametrize(
     "application", ["redis", "postgres", "mysql", "rabbitmq", "sqs"], indirect=True

@@ -234,8 +234,8 @@ class FailsLater(Wrapped):
 @pytest.mark.parametrize(
     ("failures", "line"),
     [
-        ({"dequeue": 5, "settle": 4}, "the broker is away"),
-        ({"dequeue": 5, "extend": 3}, "the broker is away"),
+        ({"dequeue": 5, "settle": 4}, "the broker is unavailable"),
+        ({"dequeue": 5, "extend": 3}, "the broker is unavailable"),
         ({"settle": 5}, "outcomes of queue default wait for the broker"),
         ({"extend": 3}, "leases cannot be extended"),
     ],

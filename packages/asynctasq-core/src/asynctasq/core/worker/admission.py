@@ -12,7 +12,8 @@ from asynctasq.core.worker.starter import Starter
 from asynctasq.core.worker.suspects import Suspects
 from asynctasq.drivers.base_driver import Delivery
 
-#: Seconds for which a worker waits for more free slots, where fetching a few costs as much.
+#: Seconds for which a worker waits for more free slots, where a small fetch costs as much as a
+#: full one.
 LINGER = 0.03
 
 
@@ -20,9 +21,9 @@ class Admission:
     """Decides how many messages to fetch, and what happens to each.
 
     Args:
-        slots: attempts that run at once.
+        slots: the limit on running attempts.
         full_fetch: see `asynctasq.drivers.Limits.full_fetch`.
-        outcomes: emits the leases that were lost.
+        outcomes: emits an event for each lost lease.
     """
 
     def __init__(
@@ -44,10 +45,10 @@ class Admission:
         self._full_fetch = min(full_fetch, slots)
 
     async def capacity(self) -> int:
-        """How many messages to fetch now; waits until it is one. 0 when no more may start."""
+        """Waits until messages may be fetched; returns how many, or 0 when no more may start."""
         in_flight = self._in_flight
         while (room := await self._room()) and not in_flight.is_stopping():
-            if in_flight.over_limit:  # but some may be ready for when it is not
+            if in_flight.over_limit:  # nothing starts now, but the prefetch may be filled
                 room = min(room, self._prefetch.wanted())
             if room:
                 return room
@@ -55,42 +56,42 @@ class Admission:
         return 0
 
     def take(self, deliveries: Sequence[Delivery], limit: int) -> None:
-        """Admit what a fetch of `limit` messages returned."""
+        """Admits the result of a fetch of `limit` messages."""
         suspects = self._suspects
         found = suspects.count(deliveries)
         if not found:
             self._prefetch.fetched(deliveries, limit)
-        elif found < len(deliveries):  # suspects alone show nothing of what waits for a slot
-            ordinary = [one for one in deliveries if not suspects.is_suspect(one)]
+        elif found < len(deliveries):  # a fetch of suspects alone says nothing about the backlog
+            ordinary = [each for each in deliveries if not suspects.is_suspect(each)]
             self._prefetch.fetched(ordinary, limit - found)
-        admitted = [new for one in deliveries if (new := self._in_flight.admit(one)) is not None]
+        admitted = [new for each in deliveries if (new := self._in_flight.admit(each)) is not None]
         if found:
-            suspects.take([one for one in admitted if suspects.is_suspect(one.delivery)])
+            suspects.take([new for new in admitted if suspects.is_suspect(new.delivery)])
         self._starter.start_buffered()
-        waiting = [one for one in admitted if one.state is State.BUFFERED]
+        waiting = [new for new in admitted if new.state is State.BUFFERED]
         if waiting:
             self._buffer(waiting)
 
     def leases_lost(self, deliveries: Sequence[Delivery]) -> None:
-        """Stop what lost its lease."""
+        """Drops or cancels the records whose leases were lost."""
         for delivery in deliveries:
             if self._in_flight.lose(delivery):
                 self._outcomes.lease_lost(delivery)
 
     def _buffer(self, waiting: Sequence[Attempt]) -> None:
-        if self._in_flight.is_stopping():  # as when the fetch was under way
+        if self._in_flight.is_stopping():  # the shutdown was requested during the fetch
             self._in_flight.release(waiting)
             return
         for attempt in waiting:
             self._prefetch.wait(attempt)
         self._in_flight.release(
-            [one for one in waiting if not self._prefetch.may_wait(one.delivery)]
+            [attempt for attempt in waiting if not self._prefetch.may_wait(attempt.delivery)]
         )
 
     async def _room(self) -> int:
-        """How many may be taken now; waits until it is one. 0 when the budget is spent.
+        """Waits for room; returns how many messages fit, or 0 when the budget is spent.
 
-        When fewer than a full fetch may be, running attempts have `LINGER` to end.
+        With room for less than a full fetch, waits up to `LINGER` for running attempts to end.
         """
         in_flight, full = self._in_flight, self._full_fetch
         while (free := self._free()) <= 0 and (in_flight.unended or in_flight.budget is None):

@@ -1,33 +1,33 @@
-"""Whether a worker's broker answers: noted by those who talk to it, read from any thread."""
+"""Tracks whether the broker is reachable; safe to read from any thread."""
 
 import time
 
-#: The part that always talks to the broker, the others only when they have something to say.
+#: The part that calls the broker all the time; the others do so only when there is work.
 FETCHER = "fetcher"
 
 
 class BrokerHealth:
-    """Since when the broker gives no answer, by the last word of each part that asks it."""
+    """Records for each part of the worker since when its calls to the broker have failed."""
 
     def __init__(self) -> None:
         self._failing: dict[str, float] = {}
 
     def answered(self, part: str) -> None:
-        """The broker answered `part`, if only with a refusal."""
+        """Records that the broker answered `part`, a refusal included."""
         if self._failing:
             self._failing.pop(part, None)
 
     def failed(self, part: str) -> None:
-        """The broker could not be reached by `part`."""
+        """Records that a call of `part` failed."""
         self._failing.setdefault(part, time.monotonic())
 
     @property
-    def fetches_in_vain(self) -> bool:
-        """Whether the last fetch failed: its log line speaks for the other parts, too."""
+    def fetches_fail(self) -> bool:
+        """Whether the last fetch failed; its log line then covers the other parts, too."""
         return FETCHER in self._failing
 
     @property
     def silence(self) -> float:
-        """Seconds since some part has been asking in vain; 0 when the broker answers."""
+        """Seconds for which calls to the broker have failed; 0 when it answers."""
         since = min(self._failing.copy().values(), default=None)
         return 0.0 if since is None else time.monotonic() - since

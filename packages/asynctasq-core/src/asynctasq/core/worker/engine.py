@@ -1,4 +1,4 @@
-"""The parts of a running worker, and their order at its start and its end."""
+"""Wires the parts of a running worker, and starts and ends them in order."""
 
 import asyncio
 import logging
@@ -43,22 +43,22 @@ from asynctasq.tasks.call import dispatcher_var
 
 logger = logging.getLogger("asynctasq.worker")
 
-#: Seconds one fetch waits for a message, as long as the longest poll of SQS; the broker ends the
-#: wait when there is one.
+#: Seconds one fetch waits for a message: the longest poll of SQS. The broker ends the wait when a
+#: message arrives.
 IDLE_WAIT = 20.0
-#: The same in burst mode, where an empty queue is asked about its end.
+#: The same in burst mode, where an empty queue may end the worker.
 BURST_WAIT = 0.2
-#: Outcomes that may be unsettled before no more attempts start, unless twice as many as tasks run
-#: at once are more. They make batches, and are done again when the worker dies.
+#: Unsettled outcomes at which no more attempts start; twice the concurrency, if that is more. They
+#: are settled in batches, and their tasks run again if the worker dies.
 UNSETTLED = 200
-#: Seconds the last outcomes have to reach the broker: what the running tasks left of the time for
-#: an orderly end, but between these.
+#: Seconds for the last outcomes to reach the broker: what is left of the shutdown timeout, within
+#: these bounds.
 FLUSH_PATIENCE = 10.0
 LEAST_FLUSH_PATIENCE = 2.0
 
 
 class Engine:
-    """Wires the parts of one run together. Enter it, and `run`."""
+    """The parts of one run. Enter it, then call `run`."""
 
     def __init__(self, driver: BaseDriver, plan: Plan, health: BrokerHealth) -> None:
         config, serializer = plan.config or client.config, plan.serializer or client.serializer
@@ -104,7 +104,7 @@ class Engine:
         )  # fmt: skip
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:  # whatever fails or is cancelled, all else ends
+        async with AsyncExitStack() as stack:  # if a step fails or is cancelled, the others end
             stack.push_async_callback(self._runners.close)
             stack.push_async_callback(self._quarantine.close)
             self._keeper.start()
@@ -112,8 +112,8 @@ class Engine:
             await stack.enter_async_context(self._events)
             stack.push_async_callback(self._heartbeat.stop)
             await self._heartbeat.start()
-            stack.push_async_callback(self._settle_the_rest)
-            # the tasks' own calls go to the same broker
+            stack.push_async_callback(self._settle_remaining)
+            # calls that tasks dispatch go to the same broker
             token = dispatcher_var.set(self._dispatcher)
             stack.callback(dispatcher_var.reset, token)
             stack.push_async_callback(self._dispatcher.flush)
@@ -130,25 +130,25 @@ class Engine:
         await self._parts.__aexit__(kind, error, trace)
 
     async def run(self, shutdown: Shutdown) -> None:
-        """Fetch and run until there is no more to do or `shutdown` is requested; then drain."""
+        """Fetches and runs until nothing is left or `shutdown` is requested; then drains."""
         self._shutdown = shutdown
         self._in_flight.is_stopping = shutdown.requested.is_set
-        async with AsyncExitStack() as stack:  # a step that is cancelled leads to the next
+        async with AsyncExitStack() as stack:  # the next step runs even if one is cancelled
             stack.push_async_callback(self._release_running)
             stack.push_async_exit(self._let_finish)
             fetching = await self._fetch_until(shutdown.requested)
         if fetching.done() and not fetching.cancelled():
-            fetching.result()  # raises what ended it
+            fetching.result()  # raises the fetcher's error
 
     async def _fetch_until(self, requested: asyncio.Event) -> asyncio.Task[None]:
-        """Fetch until there is no more to do, or the end is requested; the task that fetched."""
+        """Fetches until nothing is left or shutdown is requested; returns the fetcher's task."""
         while True:
             fetching = asyncio.create_task(self._fetcher.run(), name="asynctasq-fetcher")
             asked = asyncio.create_task(requested.wait())
             goes_on = False
             try:
                 await first_done(fetching, asked)
-                # an attempt may have cancelled either: all tasks that it found on its loop
+                # an attempt that cancels all tasks of its loop may have cancelled either
                 goes_on = not requested.is_set() and (fetching.cancelled() or not fetching.done())
             finally:
                 if not goes_on:
@@ -167,7 +167,7 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Release what has not begun, and wait for what runs, unless the worker is cancelled."""
+        """Releases what has not started; waits for what runs, unless the worker is cancelled."""
         self._prefetch.close()
         for attempt in self._in_flight.active:
             if not attempt.user_code_started:
@@ -186,7 +186,7 @@ class Engine:
             await _cancel(*ends)
 
     async def _release_running(self) -> None:
-        """Cancel what still runs, and release it."""
+        """Cancels the attempts that still run, and releases their messages."""
         for attempt in self._in_flight.active:
             self._in_flight.cancel(attempt, CancelReason.SHUTDOWN)
         try:
@@ -202,27 +202,27 @@ class Engine:
                 )
                 self._in_flight.give_up(attempt)
 
-    async def _settle_the_rest(self) -> None:
+    async def _settle_remaining(self) -> None:
         left = self._flush_until - time.monotonic()
         if not await self._settler.close(min(FLUSH_PATIENCE, max(LEAST_FLUSH_PATIENCE, left))):
-            logger.error("the broker is away: outcomes are lost, their tasks will run again")
+            logger.error("the broker is unavailable: outcomes are lost, their tasks will run again")
 
     async def _is_finished(self) -> bool:
         if not self._plan.burst or self._in_flight.unended:
             return False
         await self._settler.flush()
-        if not isinstance(self._driver, Inspector):  # it cannot count, but this worker can
+        if not isinstance(self._driver, Inspector):  # only this worker's own retries are known
             return not self._settler.awaits_retry
         try:
             stats = await self._driver.counts(self._plan.queues)
         except BrokerUnavailable:
             return False
-        if any(one.delayed is None for one in stats) and self._settler.awaits_retry:
+        if any(queue.delayed is None for queue in stats) and self._settler.awaits_retry:
             return False
-        return not any(one.unfinished for one in stats)
+        return not any(queue.unfinished for queue in stats)
 
     def info(self) -> WorkerInfo:
-        """What the worker says about itself."""
+        """Returns the worker's entry in the registry."""
         return WorkerInfo(
             id=self._plan.worker_id,
             host=socket.gethostname(),
@@ -238,7 +238,7 @@ class Engine:
 async def _cancel(*tasks: asyncio.Task[object]) -> None:
     for task in tasks:
         task.cancel()
-    await asyncio.wait(tasks, timeout=CANCEL_PATIENCE)  # a driver may ignore it
+    await asyncio.wait(tasks, timeout=CANCEL_PATIENCE)  # a driver may ignore the cancellation
 
 
 def _make_table(plan: Plan) -> InFlight:

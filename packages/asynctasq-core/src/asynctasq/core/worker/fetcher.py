@@ -1,4 +1,4 @@
-"""Fetches as many messages as there are free slots, from all queues in turn."""
+"""Dequeues as many messages as there are free slots, from all queues in turn."""
 
 import asyncio
 import logging
@@ -15,16 +15,16 @@ from asynctasq.utils.backoff import Backoff
 logger = logging.getLogger("asynctasq.worker")
 
 
-#: Seconds for which the first fetch may wait: until it is answered, a refusal ends the worker.
+#: Seconds for which the first fetch may wait: until it succeeds, a refusal ends the worker.
 FIRST_WAIT = 0.2
 
 
 class QueueOrder:
-    """Which queue is asked first.
+    """Decides which queue is served first.
 
-    A pass asks every queue once, in the order given: first listed, first served. When a fetch
-    is filled before the pass is over, the next goes on where it stopped, so that a backlog on
-    one queue does not starve another.
+    A pass visits every queue once, in the order given: first listed, first served. When a fetch
+    is full before the pass is over, the next fetch continues where it stopped, so that a backlog
+    on one queue does not starve another.
     """
 
     def __init__(self, queues: Sequence[str]) -> None:
@@ -32,27 +32,27 @@ class QueueOrder:
         self._next = 0
 
     def current(self) -> list[str]:
-        """The queues in the order in which to ask them now."""
+        """Returns the queues in the order for the next fetch."""
         return self._queues[self._next :] + self._queues[: self._next]
 
     def fetched(self, deliveries: Sequence[Delivery], limit: int) -> None:
-        """Record what a fetch of `limit` messages returned."""
+        """Records the result of a fetch of `limit` messages."""
         if len(deliveries) < limit:
-            self._next = 0  # every queue was asked, and is empty
+            self._next = 0  # every queue was visited, and is empty
         else:
             self._next = (self._queues.index(deliveries[-1].queue) + 1) % len(self._queues)
 
 
 class Fetcher:
-    """Asks the driver for messages until it is cancelled, or there is nothing more to do.
+    """Dequeues messages until it is cancelled, or no work is left.
 
-    A broker that does not answer is asked again for as long as it takes. One that refuses a worker
-    it has served before is asked again for `refusal_limit` seconds.
+    Retries an unavailable broker without a limit. Retries a broker that refuses a worker it has
+    served before for `refusal_limit` seconds.
 
     Args:
         health: records whether the broker answers.
         wait: seconds one fetch may wait for a message.
-        finished: awaited when a fetch brought nothing; True ends the fetching.
+        finished: awaited when a fetch returned no message; True ends the fetching.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ class Fetcher:
         self._wait = wait
         self._refusal_limit = refusal_limit
         self._finished = finished
-        self._vitals = health
+        self._health = health
         self._backoff = Backoff()
         self._was_served = False
         self._refused_since: float | None = None
 
     async def run(self) -> None:
-        """Fetch and admit messages.
+        """Fetches and admits messages.
 
         Raises:
             BrokerRejected: the first fetch was refused.
@@ -98,7 +98,7 @@ class Fetcher:
             deliveries = await self._driver.dequeue(
                 self._order.current(), limit=limit, lease=self._lease, wait=self._patience()
             )
-        except (Exception, asyncio.CancelledError) as error:  # a bug in a driver ends no worker
+        except (Exception, asyncio.CancelledError) as error:  # a driver's bug must not end a worker
             if was_cancelled(error):
                 raise
             await self._pause(error)
@@ -108,7 +108,7 @@ class Fetcher:
         return deliveries
 
     def _patience(self) -> float:
-        """Seconds that the next fetch may wait: an empty queue, too, shows that it is served."""
+        """Returns the seconds that the next fetch may wait; the first ones should end soon."""
         if self._backoff:
             return 0.0
         return self._wait if self._was_served else min(self._wait, FIRST_WAIT)
@@ -118,7 +118,7 @@ class Fetcher:
             return await self._finished()
         except BrokerRejected:
             raise
-        except Exception as error:  # noqa: BLE001 - a bug in a driver ends no worker
+        except Exception as error:  # noqa: BLE001 - a driver's bug must not end a worker
             await self._pause(error)
             return False
 
@@ -132,28 +132,28 @@ class Fetcher:
             logger.info("the broker is back")
             self._backoff.reset()
             self._refused_since = None
-            self._vitals.answered(FETCHER)
+            self._health.answered(FETCHER)
 
     def _failed(self, error: BaseException) -> None:
-        self._vitals.failed(FETCHER)
+        self._health.failed(FETCHER)
         if isinstance(error, BrokerRejected):
             self._refused(error)
             return
         self._refused_since = None
         if not isinstance(error, BrokerUnavailable):
-            logger.error("fetching failed; trying again", exc_info=error)
+            logger.error("fetching failed, trying again", exc_info=error)
         elif not self._backoff:
-            logger.warning("the broker is away, trying again until it is back: %s", error)
+            logger.warning("the broker is unavailable, trying again until it is back: %s", error)
 
     def _refused(self, error: BrokerRejected) -> None:
-        """Record a refusal; raise it at the start, or when it has lasted for too long."""
+        """Records a refusal; raises it at the start, or when it has lasted for too long."""
         if not self._was_served:
             raise error
         now = time.monotonic()
         if self._refused_since is None:
             self._refused_since = now
             logger.error(
-                "the broker refuses this worker, which goes on trying for %g s: %s",
+                "the broker refuses this worker, trying again for %g s: %s",
                 self._refusal_limit, error,
             )  # fmt: skip
         elif now - self._refused_since > self._refusal_limit:

@@ -1,4 +1,4 @@
-"""Says that the worker lives: to the broker's registry, where it has one, and as events."""
+"""Sends heartbeats: to the broker's worker registry, if there is one, and as events."""
 
 import asyncio
 import logging
@@ -14,14 +14,14 @@ from asynctasq.events.stream import EventStream
 
 logger = logging.getLogger("asynctasq.worker")
 
-#: Heartbeats that may be missed before a worker is forgotten.
+#: Missed heartbeats after which the registry forgets a worker.
 PATIENCE = 3
-#: Seconds that signing off may take: the registry forgets by itself, only later.
+#: Seconds that signing off may take; without it, the registry forgets the worker later.
 SIGN_OFF_LIMIT = 1.0
 
 
 class Heartbeat:
-    """Beats every `interval` seconds between `start` and `stop`."""
+    """Sends a heartbeat every `interval` seconds between `start` and `stop`."""
 
     def __init__(
         self,
@@ -40,13 +40,13 @@ class Heartbeat:
         self._stopping = False
 
     async def start(self) -> None:
-        """Say that the worker is there, and begin to beat."""
+        """Registers the worker, and starts the heartbeats."""
         await self._register()
         self._emit(WorkerOnline)
         self._task = asyncio.create_task(self._run(), name="asynctasq-heartbeat")
 
     async def stop(self) -> None:
-        """Say that the worker is gone."""
+        """Stops the heartbeats, and signs the worker off."""
         self._stopping = True
         if self._task is not None:
             self._task.cancel()
@@ -72,23 +72,23 @@ class Heartbeat:
             return
         try:
             await self._registry.heartbeat(self._info(), ttl=PATIENCE * self._interval)
-        except BrokerError as error:  # tasks are what matters; the fetcher reports an outage
+        except BrokerError as error:  # the fetcher reports an outage
             logger.debug("no heartbeat: %s", error)
 
     async def _sign_off(self, registry: Workers) -> None:
         try:
             async with asyncio.timeout(SIGN_OFF_LIMIT):
                 await registry.forget(self._info().id)
-        except (BrokerError, TimeoutError) as error:  # it forgets by itself, only later
+        except (BrokerError, TimeoutError) as error:  # the registry forgets the worker later
             logger.debug("not signed off: %s", error)
         except Exception as error:  # noqa: BLE001 - a driver's bug must not keep the worker from ending in order
             self._report(error)
 
     def _report(self, error: BaseException) -> None:
-        """Log an error that a driver should not raise; each kind once."""
+        """Logs an error that a driver should not raise, each type once."""
         if type(error) not in self._reported:
             self._reported.add(type(error))
-            logger.error("the heartbeat failed, and goes on", exc_info=error)
+            logger.error("heartbeat failed, trying again", exc_info=error)
 
     def _emit(self, record: type[WorkerEvent]) -> None:
         self._events.emit(lambda: record(time=time.time(), info=self._info()))

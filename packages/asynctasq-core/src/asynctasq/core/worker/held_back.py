@@ -1,4 +1,4 @@
-"""Outcomes that are not sent for a while, because the broker did not take them."""
+"""Backs off from outcomes that the broker did not accept, by queue and by outcome."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -10,7 +10,12 @@ from asynctasq.utils.backoff import Backoff
 
 @dataclass(slots=True)
 class _Pause:
-    """Until when something waits, and how long it has been failing, by `time.monotonic`."""
+    """The times of a failing queue or outcome, by `time.monotonic`.
+
+    Attributes:
+        since: when it failed first.
+        until: when it may be sent again.
+    """
 
     backoff: Backoff = field(default_factory=Backoff)
     since: float = field(default_factory=time.monotonic)
@@ -37,7 +42,7 @@ class HeldBack:
         self._refused: dict[Attempt, _Pause] = {}
 
     def __bool__(self) -> bool:
-        """Whether anything failed and has not succeeded since."""
+        """Whether a queue or an outcome failed and has not succeeded since."""
         return bool(self._queues or self._refused)
 
     def __contains__(self, attempt: Attempt) -> bool:
@@ -46,16 +51,16 @@ class HeldBack:
         return pause is not None and pause.left > 0
 
     def fail(self, batch: Sequence[Attempt]) -> None:
-        """Let the queue of a batch wait, longer each time.
+        """Holds back the queue of a batch, longer each time.
 
-        The broker is away: that it refused some of the batch before does not count any more.
+        Earlier refusals of outcomes in the batch are forgotten: the broker is unavailable.
         """
         for attempt in batch:
             self._refused.pop(attempt, None)
         self._queues.setdefault(batch[0].delivery.queue, _Pause()).prolong()
 
     def refuse(self, attempt: Attempt) -> bool:
-        """Let one outcome wait; False when it has been refused for longer than the limit."""
+        """Holds back one outcome; False when it has been refused for longer than the limit."""
         pause = self._refused.setdefault(attempt, _Pause())
         if time.monotonic() - pause.since > self._limit:
             del self._refused[attempt]
@@ -64,20 +69,20 @@ class HeldBack:
         return True
 
     def answered(self, batch: Sequence[Attempt]) -> None:
-        """Forget the failures of what succeeded."""
+        """Forgets the failures of a batch that succeeded."""
         for attempt in batch:
             self._refused.pop(attempt, None)
             self._queues.pop(attempt.delivery.queue, None)
 
     def keep_only(self, waiting: Collection[Attempt]) -> None:
-        """Forget the failures of what is gone in another way, as when it was delivered again."""
-        for queue in self._queues.keys() - {one.delivery.queue for one in waiting}:
+        """Forgets the failures of outcomes that are not `waiting` any more."""
+        for queue in self._queues.keys() - {attempt.delivery.queue for attempt in waiting}:
             del self._queues[queue]
         for attempt in self._refused.keys() - set(waiting):
             del self._refused[attempt]
 
     @property
     def next_due(self) -> float:
-        """Seconds until something may be sent again; 0 when something may be now."""
+        """Seconds until the next outcome may be sent again; 0 if one may be sent now."""
         pauses = [*self._queues.values(), *self._refused.values()]
         return max(0.0, min((pause.left for pause in pauses), default=0.0))

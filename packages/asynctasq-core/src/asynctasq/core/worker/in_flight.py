@@ -12,16 +12,16 @@
                │                   │
                └── lease lost ─────┴── lease lost and ended ──▶ gone
 
-A message that is delivered again while it is here had a lease that ran out:
+A message that is delivered again while it has a record had a lease that ran out:
 
-- BUFFERED, SUSPECTED, RUNNING: it goes on under the new lease, and does not run twice. The new
-  delivery is no attempt of its own.
-- CANCELLED: its attempt has not ended; the new delivery is released for a while.
-- FINISHED and never sent: its outcome is sent under the new lease. A RETRY becomes a RELEASE, for
-  it has counted its attempt already.
+- BUFFERED, SUSPECTED, RUNNING: the record continues under the new lease, and does not run twice.
+  The new delivery is no attempt of its own.
+- CANCELLED: the attempt has not ended; the new delivery is released, with a delay.
+- FINISHED and never sent: the outcome is sent under the new lease. A RETRY becomes a RELEASE,
+  because the new delivery has counted the attempt already.
 - SENT, or FINISHED again without an answer: an outcome that ends the message (DONE, DEAD) is sent
-  again under the new lease. One that lets it come again (RETRY, RELEASE) may have been applied, so
-  this is a new attempt, and it runs.
+  again under the new lease. An outcome after which it is delivered again (RETRY, RELEASE) may have
+  been applied, so the delivery is a new attempt, and it runs.
 
 All transitions are methods of `InFlight`; nothing else changes a record's state. They run on the
 worker's event loop. Another thread may call `leased`.
@@ -61,20 +61,20 @@ class InFlight:
 
     Args:
         worker_id: for the attempts' contexts.
-        slots: attempts that may run at once.
-        budget: attempts that may run in all; those that never run a task do not count. None for
-            no limit.
-        max_unsettled: outcomes without an answer at which no more attempts start. They are done
-            again when the worker dies.
+        slots: limit on running attempts.
+        budget: limit on attempts in total; those that never run a task do not count. None for no
+            limit.
+        max_unsettled: outcomes without an answer at which no more attempts start. Their tasks run
+            again if the worker dies.
 
     Attributes:
-        running: attempts that occupy a slot.
-        buffered: records that wait for a slot.
-        suspected: records that need no slot, but a child process of the quarantine.
-        done: attempts that ran a task to its end.
+        running: number of attempts in a slot.
+        buffered: number of records that wait for a slot.
+        suspected: number of records that need a child process of the quarantine instead of a slot.
+        done: number of attempts that ran a task to its end.
         budget: attempts that may still start; None for no limit.
-        is_stopping: asked before an attempt starts; while it is true, none does.
-        changes: notified whenever something ended, was released or was answered.
+        is_stopping: called before an attempt starts; while it returns True, none starts.
+        changes: notified when a record was finished, released or answered.
         on_finished: called when there is an outcome to send.
         on_room: called when an attempt may be able to start.
     """
@@ -101,7 +101,7 @@ class InFlight:
         self.on_finished: Callable[[], None] = _nothing
         self.on_room: Callable[[], None] = _nothing
 
-    # ---- what there is
+    # ---- reading the table
 
     def __iter__(self) -> Iterator[Attempt]:
         return iter([*self._records.values(), *self._strays])
@@ -112,9 +112,7 @@ class InFlight:
     @property
     def active(self) -> list[Attempt]:
         """Attempts whose tasks have not ended."""
-        return [
-            one for one in self if one.state in (State.RUNNING, State.SUSPECTED, State.CANCELLED)
-        ]
+        return [attempt for attempt in self if attempt.state in _ACTIVE]
 
     @property
     def unended(self) -> int:
@@ -123,45 +121,49 @@ class InFlight:
 
     @property
     def free(self) -> int:
-        """Slots that nothing occupies or waits for; negative when more waits than there are."""
+        """Slots that no record occupies or waits for; negative when more records wait."""
         return self._slots - self.running - self.buffered
 
     @property
     def unsettled(self) -> int:
-        """Outcomes that have no answer yet."""
+        """Number of outcomes without an answer."""
         return len(self._finished) + self._sent
 
     @property
     def over_limit(self) -> bool:
-        """Whether too many outcomes have no answer for more attempts to start."""
+        """Whether too many outcomes are without an answer for more attempts to start."""
         return len(self._finished) + self._sent >= self._max_unsettled
 
     def first_buffered(self) -> Attempt | None:
-        """The record that starts next, if one waits."""
+        """Returns the record that starts next, or None."""
         buffer = self._buffer
-        while buffer and buffer[0].state is not State.BUFFERED:  # it left another way
+        while buffer and buffer[0].state is not State.BUFFERED:  # released, settled or lost
             buffer.popleft()
         return buffer[0] if buffer else None
 
     def leased(self) -> list[Delivery]:
-        """The deliveries whose leases must be kept; safe to call from another thread."""
+        """Returns the deliveries whose leases must be extended; callable from any thread."""
         held = [*self._records.copy().values(), *self._strays.copy()]
-        return [one.delivery for one in held if one.cancel_reason is not CancelReason.LEASE_LOST]
+        return [
+            attempt.delivery
+            for attempt in held
+            if attempt.cancel_reason is not CancelReason.LEASE_LOST
+        ]
 
     async def idle(self) -> None:
-        """Wait until no attempt runs."""
+        """Waits until no attempt runs."""
         while self.running or self.suspected:
             await self.changes.wait()
 
     def changed(self) -> None:
-        """Tell the others that something ended, was released or was answered."""
+        """Notifies `changes` and `on_room` after a transition."""
         self.changes.notify()
         self.on_room()
 
     # ---- in
 
     def admit(self, delivery: Delivery) -> Attempt | None:
-        """Take a delivery in as BUFFERED; None when it belongs to a record that is here."""
+        """Creates a BUFFERED record; None when the delivery belongs to a record that exists."""
         key = delivery.queue, delivery.id
         known = self._records.get(key)
         if known is not None:
@@ -176,28 +178,28 @@ class InFlight:
 
     def _redelivered(self, attempt: Attempt, delivery: Delivery) -> Attempt | None:
         match attempt.state:
-            case State.CANCELLED:
+            case State.CANCELLED:  # released: its task has not ended here
                 stray = Attempt(delivery, self._worker_id)
                 self._strays.add(stray)
                 self._finish(stray, Settlement(delivery, Outcome.RELEASE, CANCEL_PATIENCE))
             case State.FINISHED if attempt.ends_message or not attempt.unsure:
                 attempt.delivery = delivery
                 attempt.settlement = _under_new_lease(attempt.settlement, delivery)
-            case State.FINISHED:
+            case State.FINISHED:  # its RETRY or RELEASE may have been applied: a new attempt
                 self._finished.remove(attempt)
                 self._forget(attempt)
                 return self.admit(delivery)
-            case State.SENT if not attempt.ends_message:
+            case State.SENT if not attempt.ends_message:  # the same, and the answer may follow
                 del self._records[delivery.queue, delivery.id]
                 return self.admit(delivery)
-            case _:
+            case _:  # it continues; `answered` and `unanswered` compare the deliveries
                 attempt.delivery = delivery
         return None
 
-    # ---- to a slot, to the quarantine and back
+    # ---- starting
 
     def start_next(self) -> Attempt | None:
-        """BUFFERED to RUNNING, first come first served; None when nothing may start."""
+        """BUFFERED to RUNNING, first in, first out; None when no attempt may start."""
         if self.is_stopping() or self.running >= self._slots or self.over_limit:
             return None
         attempt = self.first_buffered()
@@ -220,7 +222,7 @@ class InFlight:
             self.budget -= 1
 
     def acquit(self, attempt: Attempt) -> bool:
-        """SUSPECTED to BUFFERED: it runs like any other. False when it was cancelled."""
+        """SUSPECTED to BUFFERED: it runs as any other attempt. False when it was cancelled."""
         if attempt.state is not State.SUSPECTED:
             return False
         self._vacate(attempt)
@@ -230,10 +232,10 @@ class InFlight:
         self.changed()
         return True
 
-    # ---- out
+    # ---- finishing
 
     def release(self, attempts: Iterable[Attempt], delay: float = 0.0) -> None:
-        """BUFFERED to FINISHED: other workers may take them; their attempts do not count."""
+        """BUFFERED to FINISHED: released to other workers; the attempts do not count."""
         for attempt in attempts:
             if attempt.state is State.BUFFERED:
                 self._leave_buffer(attempt)
@@ -252,10 +254,10 @@ class InFlight:
         self.changed()
 
     def lose(self, delivery: Delivery) -> bool:
-        """Stop what a lost lease held; False when nothing here depends on it.
+        """Handles a lost lease; False when no record depends on it.
 
-        BUFFERED is gone, RUNNING and SUSPECTED become CANCELLED. An outcome that waits or is sent
-        stays: the broker's answer decides.
+        BUFFERED is gone, RUNNING and SUSPECTED become CANCELLED. FINISHED and SENT stay: the
+        broker's answer decides.
         """
         attempt = self._records.get((delivery.queue, delivery.id))
         if attempt is None or attempt.delivery != delivery:
@@ -274,7 +276,7 @@ class InFlight:
         return True
 
     def cancel(self, attempt: Attempt, reason: CancelReason) -> None:
-        """RUNNING or SUSPECTED to CANCELLED: once, so that the task can clean up."""
+        """RUNNING or SUSPECTED to CANCELLED; only once, so that the task can clean up."""
         if attempt.state in (State.RUNNING, State.SUSPECTED):
             attempt.state = State.CANCELLED
             attempt.cancel(reason)
@@ -293,7 +295,7 @@ class InFlight:
         self.changed()
 
     def give_up(self, attempt: Attempt) -> None:
-        """CANCELLED to FINISHED though its task goes on: the message is released."""
+        """CANCELLED to FINISHED while its task still runs: the message is released."""
         if self._end(attempt):
             if attempt.cancel_reason is CancelReason.LEASE_LOST:
                 self._forget(attempt)
@@ -301,7 +303,7 @@ class InFlight:
                 self._finish(attempt, Settlement(attempt.delivery, Outcome.RELEASE))
             self.changed()
 
-    # ---- to the broker
+    # ---- settling
 
     @property
     def has_finished(self) -> bool:
@@ -310,11 +312,11 @@ class InFlight:
 
     @property
     def finished(self) -> Collection[Attempt]:
-        """The records whose outcomes are to be sent."""
+        """The FINISHED records."""
         return self._finished
 
     def send(self, limit: int, held_back: Container[Attempt] | None = None) -> list[Attempt]:
-        """FINISHED to SENT: up to `limit` outcomes, but none of those that are held back."""
+        """FINISHED to SENT: up to `limit` outcomes that are not held back."""
         batch: list[Attempt] = []
         kept: list[Attempt] = []
         finished = self._finished
@@ -332,11 +334,11 @@ class InFlight:
     def answered(
         self, batch: Sequence[Attempt], lost: Sequence[Delivery] = ()
     ) -> list[tuple[Attempt, Delivery]]:
-        """SENT to gone; returns those whose outcome came after their lease was `lost`.
+        """SENT to gone; returns the attempts whose lease was `lost` before their outcome arrived.
 
-        What was delivered again meanwhile is FINISHED once more, under its new lease.
+        A message that was delivered again meanwhile is FINISHED again, under its new lease.
         """
-        refused = {(one.queue, one.id): one for one in lost} if lost else {}
+        refused = {(held.queue, held.id): held for held in lost} if lost else {}
         late: list[tuple[Attempt, Delivery]] = []
         for attempt in batch:
             self._sent -= 1
@@ -354,7 +356,7 @@ class InFlight:
         return late
 
     def unanswered(self, batch: Sequence[Attempt]) -> None:
-        """SENT to FINISHED, first in line: whether it was applied is unknown."""
+        """SENT to FINISHED, to be sent first: whether the outcome was applied is unknown."""
         self._sent -= len(batch)
         for attempt in reversed(batch):
             settlement = attempt.settlement
@@ -369,20 +371,20 @@ class InFlight:
             self._finished.appendleft(attempt)
 
     def drop(self, attempt: Attempt) -> None:
-        """SENT to gone: the broker refuses this outcome for good, so its message runs again."""
+        """SENT to gone: the outcome was refused for too long, so its message runs again."""
         self._sent -= 1
         self._forget(attempt)
         self.changed()
 
-    # ---- the steps that transitions share
+    # ---- steps that transitions share
 
     def _leave_buffer(self, attempt: Attempt) -> None:
-        # it stays in the deque, which is quicker to skip than to search
+        # it stays in the deque: `first_buffered` skips it, which is faster than a search
         self.buffered -= 1
         attempt.state = State.GONE
 
     def _end(self, attempt: Attempt) -> bool:
-        """Count an attempt whose task ended; False when it was given up before."""
+        """Counts an attempt whose task ended; False when it was given up before."""
         if attempt.state not in _ACTIVE:
             return False
         self._vacate(attempt)
@@ -390,7 +392,7 @@ class InFlight:
         return True
 
     def _vacate(self, attempt: Attempt) -> None:
-        """Free the slot, or the place among the suspects."""
+        """Frees the slot, or the place among the suspects."""
         if attempt.has_slot:
             self.running -= 1
         else:

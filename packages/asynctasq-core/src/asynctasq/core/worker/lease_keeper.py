@@ -1,8 +1,7 @@
-"""Keeps the leases of everything a worker holds.
+"""Extends the leases of all messages a worker holds, every third of a lease.
 
-The rule: what is held is extended every third of its lease, whatever the event loop does. So
-this runs in a thread with an event loop and a connection of its own: a task that blocks the
-worker's loop must not hand the worker's other tasks to somebody else.
+It runs in a thread with an event loop and a connection of its own: a task that blocks the worker's
+event loop must not cost the worker's other tasks their leases.
 """
 
 import asyncio
@@ -20,16 +19,16 @@ from asynctasq.utils.backoff import Backoff
 
 logger = logging.getLogger("asynctasq.worker")
 
-#: Seconds the thread has to start, and to end.
+#: Seconds for the thread to start, and to end.
 START_LIMIT = 10.0
 END_LIMIT = 1.0
 
 
 class LeaseKeeper:
-    """Extends the leases of all that is in flight.
+    """Extends the leases of all messages in flight.
 
     Args:
-        driver: gives a sibling for the thread.
+        driver: its sibling is used in the thread.
         health: records whether the broker answers.
         lease: seconds.
         on_lost: called on the worker's event loop with deliveries whose lease was lost.
@@ -44,7 +43,7 @@ class LeaseKeeper:
         lease: float,
         on_lost: Callable[[Sequence[Delivery]], None],
     ) -> None:
-        self._vitals = health
+        self._health = health
         self._driver = driver.sibling()
         self._in_flight = in_flight
         self._lease = lease
@@ -55,10 +54,7 @@ class LeaseKeeper:
         self._thread = threading.Thread(target=self._run, name="asynctasq-leases", daemon=True)
 
     def start(self) -> None:
-        """Begin.
-
-        Raises `BrokerUnavailable` when the thread cannot start its event loop.
-        """
+        """Starts the thread; raises `BrokerUnavailable` when it cannot start its event loop."""
         try:
             self._thread.start()
             self._keeping.result(START_LIMIT)
@@ -66,7 +62,7 @@ class LeaseKeeper:
             raise BrokerUnavailable(f"the thread that keeps leases cannot start: {error}") from None
 
     async def stop(self) -> None:
-        """End the thread and its connection; one that does not end in time is a daemon."""
+        """Ends the thread and its connection; the thread is a daemon if it does not end in time."""
         loop, task = self._keeping.result()
         loop.call_soon_threadsafe(task.cancel)
         await asyncio.to_thread(self._thread.join, END_LIMIT)
@@ -98,26 +94,26 @@ class LeaseKeeper:
         try:
             await self._extend()
         except BrokerError as error:
-            # not at the first failure: a fetch fails before the second, if the broker is away
-            if backoff and not self._has_warned and not self._vitals.fetches_in_vain:
+            # not at the first failure: on an outage a fetch fails before the second
+            if backoff and not self._has_warned and not self._health.fetches_fail:
                 self._has_warned = True
                 logger.warning("leases cannot be extended, trying again: %s", error)
-        except (Exception, asyncio.CancelledError) as error:  # leases outlive a driver's bug
+        except (Exception, asyncio.CancelledError) as error:  # a driver's bug must not end leases
             if was_cancelled(error):
                 raise
             logger.exception("extending leases failed, trying again")
         else:
-            self._vitals.answered("leases")
+            self._health.answered("leases")
             self._has_warned = False
             backoff.reset()
             return
-        self._vitals.failed("leases")
+        self._health.failed("leases")
         backoff.fail()
 
     async def _extend(self) -> None:
         held = self._in_flight.leased()
         if not held:
-            return  # not even a connection for a worker that is idle
+            return  # an idle worker needs no second connection
         await self._driver.connect()
         lost = await self._driver.extend(held, lease=self._lease)
         if lost:

@@ -1,4 +1,4 @@
-"""What a worker was asked to do."""
+"""The arguments of a worker."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from asynctasq.tasks.registry import TaskRegistry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The arguments of `asynctasq.core.worker.Worker`, checked.
+    """The validated arguments of `asynctasq.core.worker.Worker`.
 
-    What is None is as `asynctasq.init` says, which may be called after the worker was made.
+    `config` and `serializer` default to those of `asynctasq.init`, which may be called after the
+    worker was created.
     """
 
     worker_id: str

@@ -1,8 +1,8 @@
-"""Outcomes that came too late, for messages that come back without one.
+"""Remembers outcomes that were refused because their lease was lost.
 
 A broker that stalls for longer than a lease may carry out a fetch whose answer is lost. The message
-then belongs to nobody, the outcome of the attempt before is refused, and the message is delivered
-again when that lease ends: to the worker that has run its task already.
+is then leased but not held by any worker, the outcome of the previous attempt is refused, and the
+message is delivered again when that lease ends: to a worker that has run its task already.
 """
 
 import time
@@ -11,13 +11,13 @@ from dataclasses import replace
 
 from asynctasq.drivers.base_driver import Delivery, Outcome, Settlement
 
-#: Outcomes that are remembered, and for how many seconds.
+#: Limit on remembered outcomes, and seconds for which they are kept.
 LIMIT = 10_000
 LIFETIME = 600.0
 
 
 class RefusedOutcomes:
-    """Remembers what ended a message and was refused because its lease was lost."""
+    """The refused outcomes that would have ended their messages, by queue and id."""
 
     def __init__(self) -> None:
         self._outcomes: OrderedDict[tuple[str, str], tuple[float, Settlement]] = OrderedDict()
@@ -26,11 +26,11 @@ class RefusedOutcomes:
         return bool(self._outcomes)
 
     def remember(self, settlement: Settlement) -> None:
-        """Keep a DONE or DEAD outcome; RETRY and RELEASE would let the message run anyway."""
+        """Keeps a DONE or DEAD outcome; after RETRY and RELEASE the message runs again anyway."""
         if settlement.outcome in (Outcome.DONE, Outcome.DEAD):
-            delivery = replace(settlement.delivery, body=b"")  # it comes back with the message
+            delivery = replace(settlement.delivery, body=b"")  # the next delivery has the body
             until = time.monotonic() + LIFETIME
-            self._outcomes.pop((delivery.queue, delivery.id), None)  # the latest is the last
+            self._outcomes.pop((delivery.queue, delivery.id), None)  # keeps the order by age
             self._outcomes[delivery.queue, delivery.id] = (
                 until,
                 replace(settlement, delivery=delivery),
@@ -43,9 +43,9 @@ class RefusedOutcomes:
             outcomes.popitem(last=False)
 
     def recall(self, delivery: Delivery) -> Settlement | None:
-        """The outcome of an earlier attempt, if the attempt before this one was abandoned.
+        """Returns the outcome of an earlier attempt, if the attempt before this was abandoned.
 
-        A message that failed elsewhere meanwhile, or was requeued, runs again.
+        None for a message that failed on another worker meanwhile, or was requeued: it runs again.
         """
         found = self._outcomes.pop((delivery.queue, delivery.id), None)
         if found is None or found[0] < time.monotonic():

@@ -1,8 +1,8 @@
 """Settles finished attempts in batches and retries until the broker answers.
 
-One call is under way at a time; what finishes meanwhile makes the next batch. A batch that fails is
-split by queue, and each queue that goes on failing waits by itself, so that one which cannot take
-its outcomes holds up no other. What is refused is sent again, for as long as a refusal may last.
+One call is under way at a time; attempts that finish meanwhile make the next batch. A batch that
+fails is split by queue, and each failing queue has a back-off of its own, so that it does not hold
+up the others. Refused outcomes are sent again, for as long as a refusal may last.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ from asynctasq.errors import BrokerError, BrokerRejected
 logger = logging.getLogger("asynctasq.worker")
 
 BATCH = 1000
-#: Seconds in which a fetch fails, too, when the broker is away or refuses the worker.
+#: Seconds in which a fetch fails, too, when the broker is unavailable or refuses the worker.
 NOTICE = 0.5
-#: Seconds in which a message that became due has arrived in its queue, on any broker.
+#: Seconds in which a delayed message that is due has arrived in its queue, on any broker.
 GRACE = 2.0
 
 
 class Settler:
-    """Sends what is FINISHED, until it is answered or dropped.
+    """Sends FINISHED records until they are answered or dropped.
 
     Args:
-        outcomes: emits each answered batch, and the leases that were lost.
-        health: records whether the broker takes outcomes.
+        outcomes: emits an event for each answered batch and each lost lease.
+        health: records whether the broker accepts outcomes.
         refusal_limit: seconds for which a refused outcome is sent again.
     """
 
@@ -51,7 +51,7 @@ class Settler:
         self._driver = driver
         self._in_flight = in_flight
         self._outcomes = outcomes
-        self._vitals = health
+        self._health = health
         self._held_back = HeldBack(refusal_limit)
         self._runner: asyncio.Task[None] | None = None
         self._pause: asyncio.Event | None = None
@@ -65,18 +65,18 @@ class Settler:
 
     @property
     def awaits_retry(self) -> bool:
-        """Whether a message that was settled with a delay is not due yet, or is due just now."""
+        """Whether a message that was settled with a delay is not due yet, or only just due."""
         return time.monotonic() < self._latest_due + GRACE
 
     async def flush(self) -> None:
-        """Settle all that is FINISHED, for as long as it takes."""
+        """Settles all FINISHED records, without a time limit."""
         while self._runner is not None:
             if self._runner.done():  # cancelled before its first step
                 self._start()
             await asyncio.wait([self._runner])
 
     async def close(self, timeout: float) -> bool:
-        """Settle all that is FINISHED, for `timeout` seconds; False if some of it is lost."""
+        """Settles all FINISHED records within `timeout` seconds; False if outcomes are lost."""
         try:
             async with asyncio.timeout(timeout):
                 await self.flush()
@@ -86,9 +86,8 @@ class Settler:
             self._closed = True
             if self._runner is not None:
                 self._runner.cancel()
-                await asyncio.wait(
-                    [self._runner], timeout=CANCEL_PATIENCE
-                )  # a driver may ignore it
+                # with a limit: a driver may ignore the cancellation
+                await asyncio.wait([self._runner], timeout=CANCEL_PATIENCE)
         return True
 
     def _wake(self) -> None:
@@ -100,26 +99,26 @@ class Settler:
     def _start(self) -> None:
         if not self._closed:
             # in the worker's context, not in that of the attempt that ended; and not by the loop's
-            # task factory: one that starts tasks eagerly would end this before it is known here
+            # task factory: an eager task could end before `_runner` is set
             self._runner = asyncio.Task(self._run(), loop=self._loop, context=self._context.copy())
 
     async def _run(self) -> None:
         try:
             while self._in_flight.has_finished:
-                batch = self._in_flight.send(BATCH, self._what_is_held_back())
+                batch = self._in_flight.send(BATCH, self._update_held_back())
                 if batch:
                     await self._send(batch)
                 else:
                     await self._wait(self._held_back.next_due)
-            self._what_is_held_back()
+            self._update_held_back()
         finally:
-            # asyncio.run cancels every task at its end, this one too, and those who clean up then
-            # still wait for what is left
+            # asyncio.run cancels every task at its end, this one too, while the worker's own
+            # shutdown still waits for the remaining outcomes
             self._runner = None
             if self._in_flight.has_finished:
                 self._start()
 
-    def _what_is_held_back(self) -> HeldBack | None:
+    def _update_held_back(self) -> HeldBack | None:
         if self._held_back:
             self._held_back.keep_only(self._in_flight.finished)
         if self._held_back:
@@ -128,7 +127,7 @@ class Settler:
         return None
 
     async def _wait(self, seconds: float) -> None:
-        """Wait for so long, or until there is another outcome."""
+        """Waits for `seconds`, or until there is another outcome."""
         self._pause = asyncio.Event()
         try:
             async with asyncio.timeout(seconds):
@@ -141,8 +140,8 @@ class Settler:
     async def _send(self, batch: Sequence[Attempt]) -> None:
         try:
             await self._settle(batch)
-        finally:  # what has no answer is sent again
-            self._in_flight.unanswered([one for one in batch if one.state is State.SENT])
+        finally:  # outcomes without an answer are sent again
+            self._in_flight.unanswered([each for each in batch if each.state is State.SENT])
 
     async def _settle(self, batch: Sequence[Attempt]) -> None:
         error = await self._call(batch)
@@ -158,18 +157,19 @@ class Settler:
             self._fail(batch, error)
 
     async def _settle_refused(self, batch: Sequence[Attempt], error: BaseException) -> None:
-        """Find out which outcomes are refused, so that the others are settled.
+        """Finds the outcomes that are refused, and settles the others.
 
-        A broker that refuses two single ones refuses its client: there is no need to ask for each.
+        A broker that refuses two single outcomes refuses its client; the others are not tried.
         """
         samples = random.sample(batch, min(2, len(batch)))
-        refused = [one for one in samples if len(batch) == 1 or await self._call([one]) is not None]
-        left = [one for one in batch if one not in samples]
+        is_single = len(batch) == 1  # `batch` itself was refused just now
+        refused = [each for each in samples if is_single or await self._call([each]) is not None]
+        remaining = [each for each in batch if each not in samples]
         if len(refused) == len(samples):
-            self._refuse([*refused, *left], error)
+            self._refuse([*refused, *remaining], error)
             return
         self._refuse(refused, error)
-        await self._settle_halves(left)
+        await self._settle_halves(remaining)
 
     async def _settle_halves(self, batch: Sequence[Attempt]) -> None:
         error = await self._call(batch) if batch else None
@@ -183,12 +183,15 @@ class Settler:
         await self._settle_halves(batch[half:])
 
     async def _call(self, batch: Sequence[Attempt]) -> BaseException | None:
-        """Settle a batch with one call; the error, if it failed."""
-        settlements = [one.settlement for one in batch if one.settlement is not None]
+        """Settles a batch with one call; returns the error, or None."""
+        settlements = [each.settlement for each in batch if each.settlement is not None]
         started = time.perf_counter()
         try:
             lost = await self._driver.settle(settlements)
-        except (Exception, asyncio.CancelledError) as error:  # an outcome outlives a driver's bug
+        except (
+            Exception,
+            asyncio.CancelledError,
+        ) as error:  # a driver's bug must not lose outcomes
             if was_cancelled(error):
                 raise
             return error
@@ -201,38 +204,39 @@ class Settler:
             self._held_back.answered(batch)
             if not self._held_back:
                 self._recovered()
-        latest = max(one.settlement.delay for one in batch if one.settlement is not None)
+        latest = max(each.settlement.delay for each in batch if each.settlement is not None)
         if latest:
             self._latest_due = max(self._latest_due, time.monotonic() + latest)
         for attempt, delivery in self._in_flight.answered(batch, lost):
             self._report_late(attempt, delivery)
 
     def _recovered(self) -> None:
-        """Note that nothing is held back any more."""
+        """Records that no outcome is held back any more."""
         if self._failing_since is None:
             return
         self._failing_since = None
-        self._vitals.answered("settler")
+        self._health.answered("settler")
         if self._has_warned:
             self._has_warned = False
-            logger.info("the broker takes outcomes again")
+            logger.info("the broker accepts outcomes again")
 
     def _fail(self, batch: Sequence[Attempt], error: BaseException) -> None:
         self._held_back.fail(batch)
         self._mark_failing()
         if not isinstance(error, BrokerError):
-            logger.error("settling failed; trying again", exc_info=error)
+            logger.error("settling failed, trying again", exc_info=error)
         else:
             queue = batch[0].delivery.queue
             self._warn("outcomes of queue %s wait for the broker: %s", queue, error)
 
     def _refuse(self, batch: Sequence[Attempt], error: BaseException) -> None:
         self._mark_failing()
-        self._warn("the broker refuses outcomes; trying again: %s", error)
+        self._warn("the broker refuses outcomes, trying again: %s", error)
         for attempt in batch:
             if not self._held_back.refuse(attempt):
                 logger.error(
-                    "the outcome of %s (queue %s) was refused for too long; it will run again: %s",
+                    "the outcome of %s (queue %s) was refused for too long; "
+                    "its task will run again: %s",
                     attempt.delivery.id, attempt.delivery.queue, error,
                 )  # fmt: skip
                 self._in_flight.drop(attempt)
@@ -240,20 +244,20 @@ class Settler:
     def _mark_failing(self) -> None:
         if self._failing_since is None:
             self._failing_since = time.monotonic()
-        self._vitals.failed("settler")
+        self._health.failed("settler")
 
     def _warn(self, text: str, *values: object) -> None:
-        """Log once that outcomes fail, when they do for a while and fetches do not."""
+        """Logs once that settling fails, if it does for a while and fetching does not."""
         since = self._failing_since
         lasts = since is not None and time.monotonic() - since > NOTICE
-        if lasts and not self._has_warned and not self._vitals.fetches_in_vain:
+        if lasts and not self._has_warned and not self._health.fetches_fail:
             self._has_warned = True
             logger.warning(text, *values)
 
     def _report_late(self, attempt: Attempt, delivery: Delivery) -> None:
-        if attempt.unsure:  # the call before, whose answer is missing, may have stored it
+        if attempt.unsure:  # an earlier call without an answer may have stored it
             logger.info(
-                "the outcome of %s (queue %s) was stored before, or its lease was lost",
+                "the outcome of %s (queue %s) was stored by an earlier call, or its lease was lost",
                 delivery.id, delivery.queue,
             )  # fmt: skip
             return

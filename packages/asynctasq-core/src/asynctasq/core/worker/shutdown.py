@@ -1,4 +1,4 @@
-"""How a worker is asked to stop: once for an orderly end, twice for a quick one."""
+"""Shutdown requests of a worker: the first one drains it, the second one ends it at once."""
 
 import asyncio
 import logging
@@ -19,25 +19,25 @@ class Shutdown:
         self.forced = asyncio.Event()
 
     def request(self, reason: str) -> None:
-        """Ask for the end; asked again, ask for it at once."""
+        """Requests the end; a second call forces it."""
         if self.requested.is_set():
             logger.info("%s again: not waiting for running tasks", reason)
             self.forced.set()
         else:
-            logger.info("%s: finishing what runs, taking nothing new", reason)
+            logger.info("%s: finishing running tasks, starting no others", reason)
             self.requested.set()
 
     @contextmanager
     def on_signals(self) -> Generator[None, None, None]:
-        """Request the end on SIGTERM and SIGINT while this is entered.
+        """Requests the end on SIGTERM and SIGINT while this is entered.
 
         All workers of a process share the signals; the handlers are installed when the first
         worker enters on the main thread.
         """
         loop = asyncio.get_running_loop()
 
-        def ask(number: signal.Signals) -> None:  # it may interrupt the loop anywhere
+        def listener(number: signal.Signals) -> None:  # it may interrupt the loop anywhere
             loop.call_soon_threadsafe(self.request, number.name)
 
-        with signals.received(ask):
+        with signals.received(listener):
             yield

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT of a process, shared by all of its workers and the application."""
+"""Shares SIGTERM and SIGINT between all workers of a process and the application."""
 
 import asyncio
 import functools
@@ -16,10 +16,10 @@ Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Signals:
-    """Passes each signal to every listener, then to the handler that the application had.
+    """Passes each signal to every listener, then to the application's own handler.
 
-    Only the main thread can install handlers: it does when the first listener enters there, and
-    restores the previous ones when the last listener of any thread leaves. A handler that other
+    Only the main thread can install handlers. It does so when the first listener enters there, and
+    restores the previous handlers when the last listener of any thread leaves. A handler that other
     code installs in between stays in place. An exception of the application's handler, such as
     SystemExit, is raised when the last listener leaves.
     """
@@ -35,7 +35,7 @@ class Signals:
 
     @contextmanager
     def received(self, listener: Listener) -> Generator[None, None, None]:
-        """Call `listener` for each signal while this is entered; needs a running loop."""
+        """Calls `listener` for each signal while this is entered; needs a running loop."""
         self._add(listener)
         try:
             yield
@@ -51,7 +51,7 @@ class Signals:
 
     def _remove(self, listener: Listener) -> None:
         with self._lock:
-            self._listeners = tuple(one for one in self._listeners if one is not listener)
+            self._listeners = tuple(each for each in self._listeners if each is not listener)
         if _on_main_thread():
             self._finish()
         elif self._main_loop is not None:
@@ -66,7 +66,7 @@ class Signals:
                 signal.signal(number, self._handle)
 
     def _finish(self) -> None:
-        """Restore the previous handlers, if there are no more listeners."""
+        """Restores the previous handlers if no listener is left."""
         with self._lock:
             if self._listeners:
                 return
@@ -79,13 +79,13 @@ class Signals:
 
     def _take_before(self, number: int) -> Handler:
         before = self._before[number].pop() if self._before[number] else None
-        # None: it was not installed from Python, so Python cannot put it back
+        # None: it was not installed from Python, so Python cannot restore it
         return signal.SIG_DFL if before is None else before
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self._listeners:
             return self._handle_late(number, frame)
-        if number in self._handling:  # a handler installed over this one calls it, and is called
+        if number in self._handling:  # the application's handler calls this one, and vice versa
             return None
         self._handling.add(number)
         try:
@@ -103,11 +103,11 @@ class Signals:
             return
         try:
             before(number, frame)
-        except BaseException as error:  # noqa: BLE001 - in here it would hit any task; it is raised by `_finish`
+        except BaseException as error:  # noqa: BLE001 - raised here it would hit any task; `_finish` raises it
             self._raised = error
 
     def _handle_late(self, number: int, frame: FrameType | None) -> None:
-        """Act as the previous handler: other code restored this one too late, or calls it."""
+        """Acts as the previous handler: other code restored this handler too late, or calls it."""
         if signal.getsignal(number) == self._handle:
             signal.signal(number, self._take_before(number))
             signal.raise_signal(number)
@@ -115,18 +115,18 @@ class Signals:
             before(number, frame)
 
     def before_fork(self) -> None:
-        """Block the signals: a child must not receive one before it has the previous handlers."""
+        """Blocks the signals: a child must not receive any before it has the previous handlers."""
         if any(signal.getsignal(number) == self._handle for number in NUMBERS):
             self._masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
 
     def after_fork(self) -> None:
-        """Unblock the signals."""
+        """Unblocks the signals."""
         mask = self._masks.__dict__.pop("before", None)
         if mask is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def after_fork_in_child(self) -> None:
-        """Restore the previous handlers: the listeners belong to the parent."""
+        """Restores the previous handlers: the listeners belong to the parent."""
         self._lock = threading.RLock()
         self._listeners, self._raised, self._main_loop = (), None, None
         self._handling.clear()
@@ -135,7 +135,7 @@ class Signals:
                 before = self._take_before(number)
                 signal.signal(number, signal.default_int_handler if _is_runners(before) else before)
         if "before" in self._masks.__dict__:
-            signal.set_wakeup_fd(-1)  # it leads to the parent's loop
+            signal.set_wakeup_fd(-1)  # the descriptor belongs to the parent's loop
         self.after_fork()
 
 
@@ -144,13 +144,13 @@ def _on_main_thread() -> bool:
 
 
 def _is_runners(handler: Handler) -> bool:
-    """Whether `asyncio.Runner` installed it: it would cancel the program's main task."""
+    """Whether it is `asyncio.Runner`'s handler, which would cancel the program's main task."""
     if not isinstance(handler, functools.partial):
         return False
     return isinstance(getattr(handler.func, "__self__", None), asyncio.Runner)
 
 
-#: Of this process.
+#: The signals of this process.
 signals = Signals()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

@@ -36,16 +36,16 @@ class Starter:
         in_flight.on_room = self._start_soon
 
     def open(self) -> None:
-        """Run attempts in copies of the current context, as long as the current task lives."""
+        """Runs attempts in copies of the current context, while the current task lives."""
         self._executor.open()
         self._context = contextvars.copy_context()
-        # a loop that makes its tasks in a way of its own makes these, too
+        # a task factory of the application's applies to attempts, too
         has_factory = self._loop.get_task_factory() is not None
         self._is_eager = not has_factory
 
     def start_buffered(self) -> None:
-        """Start what waits, while there are slots; after a burst the loop has a turn."""
-        self._starting = True  # what ends at once makes room for the next turn of this loop
+        """Starts buffered attempts while slots are free; yields to the loop after a burst."""
+        self._starting = True  # an attempt that ends at once frees its slot for this same loop
         for _ in range(self._burst):
             attempt = self._in_flight.start_next()
             if attempt is None:
@@ -55,7 +55,7 @@ class Starter:
         self._loop.call_soon(self.start_buffered, context=self._context)
 
     def run(self, attempt: Attempt, work: Work) -> None:
-        """Turn an attempt into its outcome, in a task and a context of its own.
+        """Runs `work` for an attempt, in a task and a context of its own.
 
         From Python 3.12 on the task takes its first step at once.
         """
@@ -79,7 +79,7 @@ class Starter:
                 settlement = self._executor.interrupted(attempt)
         except BaseException as error:
             if isinstance(error, GeneratorExit) and current_task() is not attempt.task:
-                raise  # its loop is gone
+                raise  # the event loop was closed
             settlement = await self._executor.unexpected(attempt, error)
         if attempt.user_code_started and attempt.has_slot:
             self._prefetch.ended(attempt.prepared_at)

@@ -1,25 +1,26 @@
-"""How many suspects a worker holds, and when the others come again.
+"""Limits how many suspects a worker holds, and decides when the others are delivered again.
 
-What waits for a child of the quarantine has had its attempt counted: should the worker be killed,
-that attempt is lost. So a worker holds no more than its children finish in about `AHEAD` seconds,
-and releases the others until then: each for as long as those before it take.
+The attempt of a suspect that waits for a child of the quarantine is counted: if the worker is
+killed, that attempt is lost. So a worker holds no more suspects than its children examine in about
+`AHEAD` seconds, and releases the others, each with the delay that the suspects before it need.
 """
 
 import time
 
-#: Seconds in which what is held should have been examined.
+#: Seconds within which all held suspects should be examined.
 AHEAD = 1.0
-#: Suspects that are held at most, whatever their pace.
+#: Limit on held suspects, however fast they are examined.
 MOST = 100
-#: Suspects that are held before there was a verdict.
+#: Limit on held suspects before the first verdict.
 FIRST = 20
-#: Seconds for which others are released before there was a verdict.
+#: Delay in seconds of released suspects before the first verdict.
 LATER = 2.0
-#: Longest time in seconds for which one is released: the next may be much quicker.
+#: Longest delay in seconds of a released suspect: later examinations may be much faster.
 MOST_LATER = 15.0
-#: Shortest interval in seconds: a message costs as much on its way here.
+#: Shortest interval in seconds: about the cost of fetching a message.
 SHORTEST = 1e-4
-#: The weight of the latest verdict in the moving average; the first waited for a child to start.
+#: The weight of the latest verdict in the moving average. It is large, since the first interval
+#: includes the start of a child.
 WEIGHT = 1 / 4
 
 
@@ -27,7 +28,7 @@ class Pace:
     """Estimates the seconds between two verdicts.
 
     Args:
-        children: processes that examine suspects at once.
+        children: the number of processes that examine suspects.
     """
 
     def __init__(self, children: int) -> None:
@@ -37,7 +38,7 @@ class Pace:
         self._turn = 0.0
 
     def ended(self, taken: float) -> None:
-        """Record a verdict about a suspect that was taken at `taken`, by `time.monotonic`."""
+        """Records a verdict about a suspect that was taken at `taken`, by `time.monotonic`."""
         now = time.monotonic()
         interval = now - max(taken, self._last_end)
         self._last_end = now
@@ -46,17 +47,17 @@ class Pace:
             self._interval = max(interval, SHORTEST)
             return
         self._interval = max(average + (interval - average) * WEIGHT, SHORTEST)
-        if self._turn > now:  # those that were released before are examined at the new pace
+        if self._turn > now:  # suspects released before are examined at the new pace
             self._turn = now + (self._turn - now) * self._interval / average
 
     def most(self) -> int:
-        """How many suspects to hold."""
+        """Returns the limit on held suspects."""
         if self._interval is None:
             return FIRST
         return max(self._least, int(min(MOST, AHEAD / self._interval)))
 
     def later(self) -> float:
-        """Seconds for which to release a suspect; the next one has its turn after it."""
+        """Returns the delay in seconds for the next suspect to release; each call adds to it."""
         if self._interval is None:
             return LATER
         now = time.monotonic()

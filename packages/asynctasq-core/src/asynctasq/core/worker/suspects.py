@@ -1,8 +1,8 @@
-"""Abandoned messages: what may have killed its worker is examined where it can kill nothing else.
+"""Sends abandoned messages through the quarantine, where a crash does not harm the worker.
 
-A message whose last attempt ended without an outcome may crash its worker again, when it is read,
-when its module is imported, or when it runs. So a child process reads it first. It runs there, too,
-if this is its last allowed attempt; otherwise it gets a slot as any other message.
+A message whose last attempt ended without an outcome may crash its worker again: when it is read,
+when its module is imported, or when it runs. So a child process reads it first. The child also runs
+it if this is its last allowed attempt; otherwise it gets a slot as any other message.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ logger = logging.getLogger("asynctasq.worker")
 
 #: Deliveries after which an abandoned message is dead without being decoded.
 CEILING = 20
-#: Seconds for which a suspect is released when no child could be started for it.
+#: Delay in seconds of a suspect that is released because no child could be started.
 LATER = 5.0
-#: Seconds for which a slot is kept free for a suspect that is examined: nearly all need one.
+#: Seconds for which a slot is reserved during an examination: nearly all suspects then need one.
 RESERVED_FOR = 15.0
-#: Further deliveries of a message that may never have begun, where a broker also counts what only
-#: lay in the prefetch of a worker that died.
+#: Deliveries beyond the allowed attempts of a message that may never have started, on a broker that
+#: also counts deliveries into the prefetch of a worker that died.
 GRACE = 4
 
 
 class Suspects:
-    """Sends abandoned messages through the quarantine."""
+    """Examines abandoned messages, and settles or starts them by the verdict."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Suspects:
 
     @property
     def reserved(self) -> int:
-        """Slots that are kept free; a worker must not take over what it cannot run."""
+        """Number of slots reserved for suspects, so that they can start after their examination."""
         return len(self._reserving)
 
     def is_suspect(self, delivery: Delivery) -> bool:
@@ -66,13 +66,13 @@ class Suspects:
         return not self._tells_abandoned and delivery.attempt > CEILING
 
     def count(self, deliveries: Sequence[Delivery]) -> int:
-        """How many must be examined; nearly always none, which is found quickly."""
+        """Counts the suspects of a fetch; nearly always 0, so this is fast."""
         if self._tells_abandoned:
-            return sum(one.abandoned for one in deliveries)
-        return sum(self.is_suspect(one) for one in deliveries)
+            return sum(delivery.abandoned for delivery in deliveries)
+        return sum(self.is_suspect(delivery) for delivery in deliveries)
 
     def take(self, attempts: Iterable[Attempt]) -> None:
-        """Examine buffered attempts, and release those that are too many."""
+        """Examines buffered attempts, and releases those beyond the limit."""
         for attempt in attempts:
             self._take(attempt)
 
@@ -129,7 +129,7 @@ class Suspects:
         if attempt.cancel_reason is not None:
             return self._outcomes.interrupted(attempt)
         logger.error(
-            "message %s (queue %s) waits for a process that can examine it: %s",
+            "message %s (queue %s) released: no process could be started to examine it: %s",
             attempt.delivery.id, attempt.delivery.queue, error,
         )  # fmt: skip
         return Settlement(attempt.delivery, Outcome.RELEASE, LATER)
@@ -147,7 +147,7 @@ class Suspects:
         attempt.begin()
         self._unreserve(attempt)
         logger.warning(
-            "%s: an attempt before ended without an outcome; its last runs in a process of its own",
+            "%s: an earlier attempt ended without an outcome; the last runs in the quarantine",
             attempt.name, extra=fields(attempt),
         )  # fmt: skip
         self._outcomes.started(attempt)

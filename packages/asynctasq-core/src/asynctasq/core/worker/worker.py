@@ -2,10 +2,12 @@
 
 ::
 
-    fetcher ──dequeue──▶ slots ──▶ executor ──outcome──▶ settler ──settle──▶ broker
-                           ▲                                │
-                           └───────── slot freed ───────────┘
-    lease_keeper: every lease/3, extend everything held; cancel what was lost
+    fetcher ──▶ admission ──▶ starter ──▶ executor ──outcome──▶ settler ──▶ broker
+                    │  ▲          ▲                               │
+                    ▼  │ readable │ slot                          │ answered
+                 suspects         │                               ▼
+                     └─────▶ in_flight: every message the worker holds, in one named state
+    lease_keeper: every lease/3, extend what is in flight; cancel what was lost
 """
 
 import asyncio
@@ -39,10 +41,10 @@ DISCONNECT_LIMIT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """How a running worker is.
+    """The state of a running worker.
 
     Attributes:
-        broker_silence: seconds since it has been asking its broker in vain; 0 if it answers.
+        broker_silence: seconds for which calls to the broker have failed; 0 if it answers.
     """
 
     info: WorkerInfo
@@ -53,28 +55,28 @@ class Worker:
     """Runs tasks until it is stopped.
 
     Args:
-        queue_driver: where messages are; connected and disconnected by the worker, too.
-        queues: first listed, first served; every queue is asked before the first is asked again.
-        concurrency: tasks at once.
-        max_tasks: end after exactly so many tasks; None to run until stopped.
-        serializer: reads messages; what `asynctasq.init` was given, or MessagePack.
-        worker_id: made of host and process id if None.
+        queue_driver: the broker's driver; the worker connects and disconnects it.
+        queues: first listed, first served; a pass visits every queue before it starts again.
+        concurrency: the number of tasks that run at once.
+        max_tasks: the number of tasks after which the worker ends; None to run until stopped.
+        serializer: reads messages; by default the one given to `asynctasq.init`, or MessagePack.
+        worker_id: made of the host's name and the process id if None.
         heartbeat_interval: seconds between heartbeats, to the broker's registry and as events.
         process_pool_size: processes for tasks with ``process=True``; as configured if None.
-        process_pool_max_tasks_per_child: a process is replaced after so many tasks.
-        process_pool_initializer: called in each process when it starts, as to set up its logs; has
-            to travel by pickle.
+        process_pool_max_tasks_per_child: tasks after which a process is replaced.
+        process_pool_initializer: called in each new process, for example to configure logging;
+            must be picklable.
         shutdown_timeout: seconds that running tasks have to finish when the worker is stopped;
-            then they are cancelled and given back.
-        lease: seconds after which others take over what a dead worker held. A living worker
-            extends its leases, so this limits no task's length.
-        refusal_limit: seconds for which a worker that was served before goes on trying a broker
-            that refuses it, as while a password is changed.
+            then they are cancelled and released.
+        lease: seconds after which other workers take over the messages of a dead worker. A living
+            worker extends its leases, so this does not limit the duration of a task.
+        refusal_limit: seconds for which a worker that has been served before retries when the
+            broker refuses it, for example while a password is changed.
         burst: end when the queues are empty and nothing is delayed or running.
         handle_signals: stop on SIGTERM and SIGINT, if started on the main thread.
-        config: defaults for tasks; what `asynctasq.init` was given, or the environment's.
-        emitters: who is told what happens; see `asynctasq.events`.
-        registry: the tasks it knows.
+        config: defaults for tasks; by default those of `asynctasq.init`, or the environment's.
+        emitters: receive the worker's events; see `asynctasq.events`.
+        registry: the tasks that the worker can run.
 
     Raises:
         ConfigError: an argument is out of range.
@@ -134,20 +136,20 @@ class Worker:
         )
 
     async def start(self) -> None:
-        """Run until stopped, by a signal or `stop`, or until there is no more to do.
+        """Runs until stopped, by a signal or `stop`, or until there are no more tasks to run.
 
         Raises:
-            BrokerUnavailable, BrokerRejected: the broker cannot be used at the start; once it
-                runs, a worker waits for its broker however long it is away.
+            BrokerUnavailable, BrokerRejected: the broker cannot be used at the start; a running
+                worker waits for its broker without a limit.
             WorkerRefused: the broker has refused the running worker for `refusal_limit` seconds.
-            TaskError: the worker runs already.
+            TaskError: the worker is running already.
         """
         if self._run is not None:
             raise TaskError("this worker runs already")
         self._run = run = _Run()
         try:
             await self._driver.connect()
-            # the signals are ours until the last outcome is settled
+            # signals are handled until the last outcome is settled
             signals = run.shutdown.on_signals() if self._handle_signals else nullcontext()
             with survives_exits_of_tasks(), signals:
                 await to_its_end(self._run_engine(run))
@@ -167,26 +169,26 @@ class Worker:
                 run.engine = None
 
     def status(self) -> WorkerStatus | None:
-        """How it is just now, from any thread; None unless it runs."""
+        """Returns the current state, or None unless the worker runs; callable from any thread."""
         run = self._run
         if run is None or run.engine is None:
             return None
         return WorkerStatus(run.engine.info(), run.health.silence)
 
     async def backlog(self) -> Sequence[QueueStats]:
-        """Counts of its queues; empty while it does not run, or where the broker cannot tell.
+        """Counts the messages of its queues; empty unless it runs on a broker that can count.
 
-        To be called on the event loop the worker runs on. Raises `BrokerUnavailable`.
+        Call it on the worker's event loop. Raises `BrokerUnavailable`.
         """
         if self.status() is None or not isinstance(self._driver, Inspector):
             return ()
         return await self._driver.counts(self._plan.queues)
 
     async def stop(self) -> None:
-        """Stop in order, as SIGTERM does, and wait for the end; does nothing if not running.
+        """Stops gracefully, as SIGTERM does, and waits for the end; does nothing if not running.
 
-        Called again while it stops, it cuts the wait for running tasks short. To be called on
-        the event loop the worker runs on.
+        A second call does not wait for running tasks any longer. Call it on the worker's event
+        loop.
         """
         run = self._run
         if run is not None:
@@ -195,7 +197,7 @@ class Worker:
 
 
 class _Run:
-    """One run: how it is asked to end, how it is, and that it has ended."""
+    """The state of one run: its shutdown requests, its broker's health, and its end."""
 
     def __init__(self) -> None:
         self.shutdown = Shutdown()
