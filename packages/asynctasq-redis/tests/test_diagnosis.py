@@ -75,7 +75,7 @@ async def test_what_may_not_be_asked_is_not_known(
     url = closed.url.replace("://", "://worker:secret@")
     unknown, paused = await driver_on(url).diagnose()
     assert (unknown.name, unknown.level) == ("server", Level.OK)
-    assert unknown.value == "not known: it does not allow INFO"
+    assert unknown.value == "unknown: it does not allow INFO"
     assert paused.value == "none"
     closed.ask("ACL", "SETUSER", "worker", "+info")
     findings = await found(driver_on(url))

@@ -135,7 +135,7 @@ async def test_it_is_looked_for_a_few_times_only(server, driver_on) -> None:
     one = server(*NO_DISK)
     driver = driver_on(one.url)
     await driver.connect()
-    for _ in range(lost_claims.MOST + 50):
+    for _ in range(lost_claims.MAX_CLAIMS + 50):
         token = driver.session.next_token()
         driver.session.lost_claims.note(LostClaim(token, ["queue"], 1000, time.monotonic()))
     counts = []

@@ -12,7 +12,7 @@ __all__ = ["RedisDriver", "RedisEmitter", "RedisSettings"]
 
 
 def __getattr__(name: str) -> object:
-    # who only reads settings, as every command does of every driver, needs no client library
+    # loaded lazily: reading settings, as every command does, needs no client library
     if name == "RedisDriver":
         from asynctasq_redis.driver import RedisDriver
 

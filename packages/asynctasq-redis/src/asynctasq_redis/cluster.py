@@ -38,11 +38,11 @@ class ClusterConnections:
         )
 
     async def open(self) -> None:
-        """Learn which node serves what."""
+        """Load the map of slots to nodes."""
         await self._client.initialize()
 
     async def close(self) -> None:
-        """Let go of all nodes."""
+        """Disconnect from all nodes."""
         await let_go(self._client.aclose())
 
     def groups(self, queues: Sequence[str]) -> Sequence[Sequence[str]]:
@@ -50,7 +50,7 @@ class ClusterConnections:
         return [[queue] for queue in queues]
 
     async def run(self, commands: Sequence[Command]) -> list[object]:
-        """The replies in order, with an error where there is none."""
+        """The replies in order, with an error in the place of a missing reply."""
         replies = await asyncio.gather(
             *(self._run_one(command) for command in commands), return_exceptions=True
         )
@@ -68,11 +68,11 @@ class ClusterConnections:
         return await self._execute(command)
 
     async def _execute(self, command: Command) -> object:
-        async with self._slots:  # with all its connections in use, redis-py fails
+        async with self._slots:  # redis-py raises when all its connections are in use
             return await self._client.execute_command(*command)
 
     def link(self, key: str) -> Link:
-        """A new connection of its own to the node that serves `key`."""
+        """A new dedicated connection to the node that serves `key`."""
         node = self._client.get_node_from_key(key)
         kind = node.connection_class
         return cast(Link, kind(**{**node.connection_kwargs, "socket_timeout": None}))

@@ -1,4 +1,4 @@
-"""What is looked at when a driver connects: the server's version and its eviction policy."""
+"""Checks the server's version and eviction policy when a driver connects."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -37,20 +37,20 @@ async def check_server(connections: Connections, location: str) -> None:
 
 
 async def look(connections: Connections) -> tuple[dict[str, str], dict[str, str]]:
-    """What a server says of itself, and how it is configured; of a Cluster, any server.
+    """Return the INFO and the configuration of a server, of a Cluster any server's.
 
-    Both are empty where a service forbids to ask.
+    Both are empty where a service forbids the command.
     """
     info, *configs = await _ask(connections, [_INFO, *_CONFIG])
-    return _info(info), {name: value for one in configs for name, value in _pairs(one).items()}
+    return _info(info), {name: value for reply in configs for name, value in _pairs(reply).items()}
 
 
 async def names(connections: Connections, key: str) -> list[str] | None:
-    """The members of a set, sorted; None where it cannot be read, as without the right to."""
+    """Return the members of a set, sorted; None where it cannot be read."""
     (members,) = await _ask(connections, [("SMEMBERS", key)], key)
     if not isinstance(members, list | set):
         return None
-    return sorted(_text(one) for one in cast("list[object] | set[object]", members))
+    return sorted(_text(member) for member in cast("list[object] | set[object]", members))
 
 
 async def _ask(
@@ -69,7 +69,7 @@ def _info(reply: object) -> dict[str, str]:
 
 
 def _pairs(reply: object) -> dict[str, str]:
-    """Names and values: a list or a mapping of them, as the protocol's version has it."""
+    """Return names and values; their shape in a reply depends on the protocol's version."""
     if isinstance(reply, Mapping):
         known = cast("Mapping[object, object]", reply)
         return {_text(name): _text(value) for name, value in known.items()}

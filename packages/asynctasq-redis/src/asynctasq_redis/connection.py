@@ -1,4 +1,4 @@
-"""Connections to what the URL names: a server, the master Sentinels know, or a Cluster."""
+"""Connections to one server, to the master that Sentinels report, or to a Cluster."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
@@ -15,12 +15,12 @@ from asynctasq_redis.scripts import Command
 from asynctasq_redis.settings import RedisSettings
 from asynctasq_redis.url import Target
 
-#: Seconds in which a host must take a connection.
+#: Connect timeout of one host in seconds.
 CONNECT_LIMIT = 3.0
 
 
 class Connections(Protocol):
-    """Whatever keys live on."""
+    """Connections to the server or servers that store the keys."""
 
     @property
     def one_place(self) -> bool:
@@ -28,11 +28,11 @@ class Connections(Protocol):
         ...
 
     async def open(self) -> None:
-        """Get ready."""
+        """Prepare the connections."""
         ...
 
     async def close(self) -> None:
-        """Let go of all connections but those from `link`; never raises."""
+        """Close all connections except those from `link`; never raises."""
         ...
 
     def groups(self, queues: Sequence[str]) -> Sequence[Sequence[str]]:
@@ -44,7 +44,7 @@ class Connections(Protocol):
         ...
 
     def link(self, key: str) -> Link:
-        """A new connection of its own, for blocking commands on `key`."""
+        """A new dedicated connection, for blocking commands on `key`."""
         ...
 
     async def unblock(self, link: Link, client_id: int) -> None:
@@ -62,14 +62,14 @@ class ServerConnections:
         self._pool = Pool(make, limit)
 
     async def open(self) -> None:
-        """There is nothing to learn first."""
+        """Does nothing: connections are opened on first use."""
 
     async def close(self) -> None:
         """Close the pool."""
         await self._pool.close()
 
     def groups(self, queues: Sequence[str]) -> Sequence[Sequence[str]]:
-        """All of them."""
+        """All queues in one group."""
         return [queues]
 
     async def run(self, commands: Sequence[Command]) -> list[object]:
@@ -77,7 +77,7 @@ class ServerConnections:
         return await self._pool.run(commands)
 
     def link(self, key: str) -> Link:
-        """A new connection of its own; there is one place for all keys."""
+        """A new dedicated connection; one server has all keys."""
         return self._make()
 
     async def unblock(self, link: Link, client_id: int) -> None:
@@ -86,7 +86,7 @@ class ServerConnections:
 
 
 class SentinelConnections(ServerConnections):
-    """Connections to the master, which Sentinels are asked for whenever one connects."""
+    """Connections to the master; each new connection asks the Sentinels for its address."""
 
     def __init__(self, target: Target, options: dict[str, Any], limit: int) -> None:
         common = {name: options[name] for name in ("retry", "protocol", "socket_connect_timeout")}
@@ -115,16 +115,16 @@ class SentinelConnections(ServerConnections):
 
 
 def connections(settings: RedisSettings) -> Connections:
-    """Unopened connections to what `settings` name."""
+    """Unopened connections to the target of `settings`."""
     target, limit = settings.target(), settings.redis_max_connections
     options: dict[str, Any] = {
         "username": target.user,
         "password": target.password,
         "db": target.db,
         "protocol": 2,
-        "socket_timeout": None,  # whoever exchanges commands has a limit for all of it
+        "socket_timeout": None,  # each exchange of commands has its own time limit
         "socket_connect_timeout": CONNECT_LIMIT,
-        "retry": Retry(NoBackoff(), 0),  # what may have been done must not be done again
+        "retry": Retry(NoBackoff(), 0),  # a command may have been executed: never repeat it
         **(target.tls or {}),
     }
     if target.kind == "cluster":

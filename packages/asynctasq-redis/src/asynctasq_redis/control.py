@@ -1,4 +1,4 @@
-"""Pausing queues and taking messages away from who holds them: the `Control` ability."""
+"""The `Control` capability: pauses queues, and revokes held messages."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -13,17 +13,17 @@ class RedisControl:
 
     @property
     def session(self) -> Session:
-        """What there is while the driver is connected."""
+        """The open session."""
         raise NotImplementedError
 
     async def pause(self, queue: str) -> bool:
-        """Deliver a queue no more; see `Control.pause`."""
-        # listed first, and last when it is resumed: a queue that is paused is always listed
+        """Pause a queue; see `Control.pause`."""
+        # added first here, and removed last by `resume`: a paused queue is always in the set
         await self.session.call(Plain(("SADD", self.session.keys.paused, queue)))
         return await self._changed("pause", queue)
 
     async def resume(self, queue: str) -> bool:
-        """Deliver it again; see `Control.resume`."""
+        """Resume a queue; see `Control.resume`."""
         changed = await self._changed("resume", queue)
         await self.session.call(Plain(("SREM", self.session.keys.paused, queue)))
         return changed
@@ -38,7 +38,7 @@ class RedisControl:
         keys = self.session.keys.of("revoke", queue)
         calls = [Call("revoke", keys, part) for part in chunks(list(dict.fromkeys(ids)))]
         replies = await self.session.call(*calls) if calls else []
-        return [one.decode() for reply in replies for one in cast(Sequence[bytes], reply)]
+        return [name.decode() for reply in replies for name in cast(Sequence[bytes], reply)]
 
     async def _changed(self, script: str, queue: str) -> bool:
         (reply,) = await self.session.call(Call(script, self.session.keys.of(script, queue)))

@@ -1,4 +1,4 @@
-"""Taking messages, and waiting for some."""
+"""Takes messages, or waits for them: one `Fetch` for each `dequeue`."""
 
 import asyncio
 import time
@@ -8,24 +8,25 @@ from typing import cast
 
 from redis.exceptions import ResponseError
 
-from asynctasq.drivers import Delivery, Outcome, Settlement
+from asynctasq.drivers import Delivery
 from asynctasq.errors import BrokerError, BrokerUnavailable
 from asynctasq_redis.errors import is_answer, translate_errors, translated
 from asynctasq_redis.lost_claims import LostClaim
-from asynctasq_redis.messages import delivered, settle_calls
+from asynctasq_redis.messages import delivered
 from asynctasq_redis.scripts import Call
 from asynctasq_redis.session import Session
+from asynctasq_redis.settle import release_calls
 
-#: Shorter waits than this are ended from here: a server is a tenth of a second late.
+#: Seconds; shorter waits are ended by the driver, as a server ends them up to 0.1 s late.
 EXACT_BELOW = 1.0
-#: Seconds that the other groups of queues may take when one has given messages; at most a third of
-#: their lease.
+#: Seconds that the other groups of queues may take once a group has returned messages; at most a
+#: third of their lease.
 OTHERS_LIMIT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a dequeue asks for; `lease` in microseconds."""
+    """The arguments of a dequeue; `lease` in microseconds."""
 
     queues: Sequence[str]
     limit: int
@@ -34,7 +35,7 @@ class Request:
 
 @dataclass(slots=True)
 class Claim:
-    """What was taken, and the seconds until there is more, None if nothing is to come."""
+    """The messages taken, the seconds until the next is due (None: no more), and failures."""
 
     deliveries: list[Delivery] = field(default_factory=list[Delivery])
     soonest: float | None = None
@@ -43,7 +44,7 @@ class Claim:
     )
 
     def add(self, queues: Sequence[str], reply: Sequence[object], location: str) -> None:
-        """Add what a reply of ``dequeue`` for `queues` says."""
+        """Add the reply of ``dequeue`` for `queues`."""
         soonest, rows = cast(int, reply[0]), reply[1:]
         for i, queue in enumerate(queues):
             self.deliveries += delivered(queue, *rows[3 * i : 3 * i + 3])
@@ -63,7 +64,7 @@ class Fetch:
         self._request = request
 
     async def run(self, wait: float) -> list[Delivery]:
-        """Take messages, or nothing after `wait` seconds."""
+        """Take messages; return none after `wait` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
         woken, failures = False, 0
@@ -72,7 +73,7 @@ class Fetch:
             left = deadline - loop.time()
             if claim.deliveries or (left <= 0 and claim.soonest != 0):
                 return claim.deliveries
-            if claim.soonest == 0:  # there are only entries of deleted messages so far
+            if claim.soonest == 0:  # the script has skipped only entries of deleted messages
                 continue
             try:
                 woken = await self._wait(claim.soonest, left)
@@ -88,7 +89,7 @@ class Fetch:
         self._session.check_open()
         self._session.raise_failure(self._request.queues)
         work = self._take(waits=waits, woken=woken)
-        return await self._session.shield.run(work, self._give_back)
+        return await self._session.shield.run(work, self._release)
 
     async def _take(self, *, waits: bool, woken: bool) -> Claim:
         await self._session.lost_claims.release()
@@ -106,7 +107,7 @@ class Fetch:
         return self._checked(claim)
 
     def _checked(self, claim: Claim) -> Claim:
-        """The claim, if it has messages or nothing failed; what failed is raised next time."""
+        """Return a claim with messages, whose failures the next claim raises; else raise them."""
         for queues, error in claim.failures.items():
             if not claim.deliveries:
                 raise error
@@ -123,23 +124,23 @@ class Fetch:
         room = self._request.limit - len(claim.deliveries)
         if room > 0:
             arguments = (room, int(waits), int(woken))
-            reply = await self._ask(queues, arguments)
+            reply = await self._dequeue(queues, arguments)
             claim.add(queues, reply, self._session.location)
         elif woken:
-            await self._hand_on(queues)
+            await self._wake_another(queues)
 
-    async def _ask(
+    async def _dequeue(
         self, queues: Sequence[str], arguments: tuple[int, int, int]
     ) -> Sequence[object]:
         try:
-            return await self._ask_once(queues, *arguments)
+            return await self._dequeue_once(queues, *arguments)
         except BrokerUnavailable as error:
-            # Connections to a Cluster are not looked at before they are used, and may be stale.
+            # Connections to a Cluster are not checked before use, and may be stale.
             if self._session.connections.one_place or is_answer(error):
                 raise
-        return await self._ask_once(queues, *arguments)
+        return await self._dequeue_once(queues, *arguments)
 
-    async def _ask_once(
+    async def _dequeue_once(
         self, queues: Sequence[str], room: int, waits: int, woken: int
     ) -> Sequence[object]:
         token, sent = self._session.next_token(), time.monotonic()
@@ -154,13 +155,12 @@ class Fetch:
             raise
         return cast(Sequence[object], reply)
 
-    async def _give_back(self, claim: Claim) -> None:
-        items = [Settlement(delivery, Outcome.RELEASE) for delivery in claim.deliveries]
-        await self._session.call(*(call for call, _ in settle_calls(self._session.keys, items)))
+    async def _release(self, claim: Claim) -> None:
+        await self._session.call(*release_calls(self._session.keys, claim.deliveries))
 
     async def _wait(self, soonest: float | None, left: float) -> bool:
-        """Whether to look again: woken, or at the time of the next message."""
-        # Leases given from now on end after this one would: no need to hear of them.
+        """Return whether to claim again: after a wake-up, or when the next message is due."""
+        # Leases given from now on end after `request.lease`: the wait ends before they do.
         seconds = min(left, self._request.lease / 1_000_000, soonest or left)
         wait = self._session.waiter.start(self._request.queues)
 
@@ -169,17 +169,17 @@ class Fetch:
             with translate_errors(self._session.location):
                 popped = await self._session.waiter.run(wait, seconds, exact=exact)
             if self._session.closing:
-                await leave(popped)
+                await pass_on(popped)
                 self._session.check_open()
             return popped
 
-        async def leave(popped: bool) -> None:
+        async def pass_on(popped: bool) -> None:
             if popped or soonest is not None:
-                await self._hand_on(self._request.queues)
+                await self._wake_another(self._request.queues)
 
-        popped = await self._session.shield.run(run(), leave, stop=wait.stop)
+        popped = await self._session.shield.run(run(), pass_on, stop=wait.stop)
         return popped or seconds < left
 
-    async def _hand_on(self, queues: Sequence[str]) -> None:
+    async def _wake_another(self, queues: Sequence[str]) -> None:
         keys = self._session.keys
         await self._session.call(*(Call("wake", keys.of("wake", queue)) for queue in queues))

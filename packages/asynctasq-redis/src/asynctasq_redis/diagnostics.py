@@ -1,4 +1,4 @@
-"""Looking for what keeps workers from running well: the `Diagnostics` ability."""
+"""The `Diagnostics` capability: finds what keeps workers from running well."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class RedisDiagnostics:
     settings: Any
 
     async def diagnose(self) -> Sequence[Finding]:
-        """What was found, on connections of its own; see `Diagnostics.diagnose`."""
+        """Check the server, on separate connections; see `Diagnostics.diagnose`."""
         settings = cast(RedisSettings, self.settings)
         nodes = connections(settings)
         with translate_errors(settings.location()):

@@ -9,12 +9,14 @@ from asynctasq.drivers.session_driver import SessionDriver
 from asynctasq_redis.control import RedisControl
 from asynctasq_redis.dequeue import Fetch, Request
 from asynctasq_redis.diagnostics import RedisDiagnostics
-from asynctasq_redis.enqueue import store
+from asynctasq_redis.enqueue import enqueue
 from asynctasq_redis.inspector import RedisInspector
-from asynctasq_redis.messages import extend_calls, microseconds, settle_calls
+from asynctasq_redis.leases import extend_calls, lost
+from asynctasq_redis.messages import microseconds
 from asynctasq_redis.scripts import Call
 from asynctasq_redis.session import Session
 from asynctasq_redis.settings import RedisSettings
+from asynctasq_redis.settle import settle_calls
 from asynctasq_redis.workers import RedisWorkers
 
 
@@ -42,7 +44,7 @@ class RedisDriver(
                 longest_delay=self.limits.max_delay,
             )
         if messages:
-            await store(self.session, messages)
+            await enqueue(self.session, messages)
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
@@ -63,12 +65,9 @@ class RedisDriver(
         return await self._lost(extend_calls(self.session.keys, deliveries, microseconds(lease)))
 
     async def _lost(self, parts: Iterable[tuple[Call, Sequence[Delivery]]]) -> Sequence[Delivery]:
+        """Run calls about deliveries; returns the deliveries that lost their lease."""
         parts = list(parts)
         if not parts:
             return []
         replies = await self.session.call(*(call for call, _ in parts))
-        return [
-            deliveries[position - 1]
-            for reply, (_, deliveries) in zip(replies, parts, strict=True)
-            for position in cast(Sequence[int], reply)
-        ]
+        return lost(replies, (deliveries for _, deliveries in parts))

@@ -1,4 +1,4 @@
-"""Events on a Pub/Sub channel, as JSON: whoever listens hears them, and nobody waits for it."""
+"""`RedisEmitter`: publishes a worker's events as JSON on a Pub/Sub channel."""
 
 import asyncio
 import json
@@ -18,9 +18,9 @@ from asynctasq_redis.settings import RedisSettings
 
 logger = logging.getLogger("asynctasq.events")
 
-#: Seconds in which an event must be published.
+#: Time limit in seconds for publishing an event.
 LIMIT = 3.0
-#: Seconds without an attempt after one that failed.
+#: Seconds to drop events without trying, after a failure.
 PAUSE = 5.0
 
 _FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
@@ -29,10 +29,10 @@ _FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 class RedisEmitter:
     """Publishes each event as a JSON object; while Redis is away, events are dropped.
 
-    Has a connection of its own for each event loop it is used on.
+    Opens a separate connection for each event loop it is used on.
 
     Args:
-        settings: where Redis is, and the channel unless `channel` says so.
+        settings: the server, and the channel unless `channel` is given.
     """
 
     def __init__(self, settings: RedisSettings, *, channel: str | None = None) -> None:
@@ -58,13 +58,13 @@ class RedisEmitter:
 
 
 def make_emitter(config: Config) -> RedisEmitter:
-    """What ``--emit redis`` switches on: on the driver's server, else on what is configured."""
+    """Return the emitter of ``--emit redis``: on the driver's server, or by the Redis settings."""
     settings = config.driver_settings
     return RedisEmitter(settings if isinstance(settings, RedisSettings) else RedisSettings())
 
 
 class _Publisher:
-    """One connection, and how it does."""
+    """One connection and its state: events dropped, and the time of the next try."""
 
     def __init__(self, settings: RedisSettings, channel: str) -> None:
         self._settings = settings
@@ -107,7 +107,7 @@ class _Publisher:
             raise reply
 
     async def _note_failure(self, error: BaseException) -> None:
-        if not self._dropped:  # once, however long it lasts
+        if not self._dropped:  # one warning for each outage
             where = self._settings.location()
             logger.warning("events are dropped: %s", translated(error, where))
         self._dropped += 1

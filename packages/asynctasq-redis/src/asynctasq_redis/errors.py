@@ -1,8 +1,8 @@
-"""From the exceptions of redis-py to those of the seam.
+"""Translates the exceptions of redis-py to those of the seam.
 
 A refusal begins with its code. In a script, Redis 6.2 puts the code behind the position in the
 script (``Error running script (call to f_…): @user_script:41: -READONLY …``), and a transaction
-puts it behind its own; so the code is looked for wherever one can stand.
+puts it behind its own, so all these positions are searched.
 """
 
 import re
@@ -34,7 +34,7 @@ from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 #: Everything that redis-py raises on purpose.
 REDIS_ERRORS = (RedisError, RedisClusterException, OSError)
 
-#: redis-py takes the code off the text of these; a class comes before those it derives from.
+#: redis-py strips the code from the text of these; a class precedes its base classes.
 _CODES = {
     ReadOnlyError: "READONLY",
     OutOfMemoryError: "OOM",
@@ -46,17 +46,17 @@ _CODES = {
     AskError: "ASK",
     NoPermissionError: "NOPERM",
 }
-#: Codes of servers that are not the master, or not any more.
+#: Codes of servers that are not, or no longer, the master.
 _NOT_MASTER = frozenset({"READONLY", "MASTERDOWN", "NOMASTERLINK", "UNBLOCKED", "REDIRECT"})
-#: Codes of what ends: a load, a fail-over, a slot that moves, a full disk, a script that runs on.
+#: Temporary refusals: loading, a fail-over, a moving slot, a full server, a running script.
 _PASSING = _NOT_MASTER | {
     *("LOADING", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"),
     *("MISCONF", "NOREPLICAS", "OOM"),
 }
-#: Codes of what lasts.
+#: Permanent refusals.
 _LASTING = frozenset({"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "CROSSSLOT"})
 _CODE = re.compile(r"(?:^-?|[\s:]-|: )([A-Z]{3,})(?= |$)")
-#: What passes, in words: these refusals have no code.
+#: Temporary refusals without a code.
 _PASSING_WORDS = (
     "max number of clients",
     "while the cluster is down",
@@ -69,7 +69,7 @@ _NO_PERMISSION = "The user executing the script can't"
 
 @contextmanager
 def translate_errors(location: str) -> Generator[None]:
-    """Raise what redis-py raises in the block as an error of the seam about `location`."""
+    """Raise redis-py's errors in the block as errors of the seam about `location`."""
     try:
         yield
     except REDIS_ERRORS as error:
@@ -77,7 +77,7 @@ def translate_errors(location: str) -> Generator[None]:
 
 
 def translated(error: BaseException, location: str) -> BrokerError:
-    """The error of the seam that `error` means."""
+    """Return the seam's error for `error`."""
     text, code = str(error).partition("\n")[0], code_of(error)
     if isinstance(error, (AuthenticationError, AuthorizationError)) or _says(text, *_REFUSED):
         return BrokerRejected(
@@ -95,7 +95,7 @@ def translated(error: BaseException, location: str) -> BrokerError:
 
 
 def code_of(error: BaseException) -> str:
-    """The code of a refusal, empty without one that means something here."""
+    """Return the code of a refusal; empty if it has no known code."""
     for kind, code in _CODES.items():
         if isinstance(error, kind):
             return code
@@ -106,12 +106,12 @@ def code_of(error: BaseException) -> str:
 
 
 def is_answer(error: BaseException) -> bool:
-    """Whether the server said what `translated` made this of: nothing was done, then."""
+    """Return whether `error` is a refusal by the server, so that nothing was executed."""
     return isinstance(error.__cause__, ResponseError)
 
 
 def is_from_a_replica(reply: object) -> bool:
-    """Whether a reply is the refusal of a server that is not the master."""
+    """Return whether a reply is the refusal of a server that is not the master."""
     return isinstance(reply, ResponseError) and code_of(reply) in _NOT_MASTER
 
 
@@ -129,7 +129,7 @@ def _says(text: str, *words: str) -> bool:
 
 def _cause(error: BaseException) -> str:
     if isinstance(error, MasterNotFoundError):
-        return "its Sentinels cannot be reached, or know no master of this name"
+        return "its Sentinels cannot be reached, or have no master of this name"
     if isinstance(error, (TimeoutError, OSError)) and not str(error):
         return "no answer in time"
     if isinstance(error, (ConnectionError, TimeoutError, OSError)):

@@ -1,4 +1,4 @@
-"""Looking into queues and putting dead messages right: the `Inspector` ability."""
+"""The `Inspector` capability: counts and reads stored messages, requeues and deletes them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ class RedisInspector:
 
     @property
     def session(self) -> Session:
-        """What there is while the driver is connected."""
+        """The open session."""
         raise NotImplementedError
 
     async def queues(self) -> Sequence[QueueStats]:
@@ -33,15 +33,15 @@ class RedisInspector:
         (names,) = await self.session.call(Plain(("SMEMBERS", self.session.keys.queues)))
         queues = sorted(name.decode() for name in cast(Sequence[bytes], names))
         stats = await self.counts(queues)
-        if empty := [one.queue for one in stats if not (one.unfinished or one.dead)]:
+        if empty := [counts.queue for counts in stats if not (counts.unfinished or counts.dead)]:
             await self._unlist(empty)
-        return [one for one in stats if one.unfinished or one.dead]
+        return [counts for counts in stats if counts.unfinished or counts.dead]
 
     async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
         """These queues; see `Inspector.counts`."""
         if not queues:
             return []
-        return [one for part in chunks(queues) for one in await self._counts(part)]
+        return [counts for part in chunks(queues) for counts in await self._counts(part)]
 
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
@@ -52,7 +52,7 @@ class RedisInspector:
         call = self._call("browse", queue, [state.value, offset, limit])
         (ids,) = await self.session.call(call)
         names = [name.decode() for name in cast(Sequence[bytes], ids)]
-        return [one for one in await self.find(queue, names) if one.state is state]
+        return [found for found in await self.find(queue, names) if found.state is state]
 
     async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
         """Messages by id; see `Inspector.find`."""
@@ -67,7 +67,7 @@ class RedisInspector:
         ]
 
     async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
-        """Dead messages become deliverable; see `Inspector.requeue`."""
+        """Make dead messages deliverable; see `Inspector.requeue`."""
         return await self._ids("requeue", queue, ids)
 
     async def delete(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
@@ -94,12 +94,12 @@ class RedisInspector:
         (paused,) = await self.session.replies([Plain(("SMEMBERS", self.session.keys.paused))])
         if not isinstance(paused, BrokerError):
             kept = {name.decode() for name in cast(Sequence[bytes], paused)}
-            await self.session.listing.unlist([one for one in queues if one not in kept])
+            await self.session.listing.unlist([queue for queue in queues if queue not in kept])
 
     async def _ids(self, script: str, queue: str, ids: Sequence[str]) -> list[str]:
         calls = [self._call(script, queue, part) for part in chunks(ids)]
         replies = await self.session.call(*calls) if calls else []
-        return [one.decode() for reply in replies for one in cast(Sequence[bytes], reply)]
+        return [name.decode() for reply in replies for name in cast(Sequence[bytes], reply)]
 
     def _call(self, script: str, queue: str, arguments: Sequence[Argument] = ()) -> Call:
         return Call(script, self.session.keys.of(script, queue), arguments)
@@ -132,7 +132,7 @@ def _found(queue: str, ids: Sequence[str], reply: Sequence[object]) -> Iterator[
 def _state(
     now: int, delayed: bytes | None, held: bytes | None, dead: bytes | None, since: int
 ) -> tuple[State, int]:
-    """The state of a message, and the moment that its seconds are counted from or to."""
+    """Return the state of a message, and the time from or to which its seconds count."""
     if dead is not None:
         return State.DEAD, int(dead)
     for state, score in ((State.RUNNING, held), (State.DELAYED, delayed)):
@@ -142,7 +142,7 @@ def _state(
 
 
 def _meta(meta: bytes | None) -> tuple[int, int | None]:
-    """The attempt, and since when the message is given back, if it is."""
+    """Return the attempt, and the time at which the message was given back, or None."""
     match = _META.match(meta or b"0")
     attempt, since = match.groups() if match else (0, None)
     return int(attempt), int(since) if since else None

@@ -1,4 +1,4 @@
-"""The set of the names of all queues that hold something.
+"""The set of the names of all queues that contain messages.
 
 Where one server has all keys, the script that fills an empty queue adds its name, and the script
 that removes a name checks that the queue is empty. On a Cluster the set and a queue are on
@@ -26,7 +26,7 @@ Replies = Callable[[Sequence[Call | Plain]], Awaitable[list[object]]]
 
 
 class Listing:
-    """Adds and removes names; `one_place` says that one server has all keys."""
+    """Adds and removes names; `one_place` is True where one server has all keys."""
 
     def __init__(self, keys: Keys, replies: Replies, *, one_place: bool) -> None:
         self._keys = keys
@@ -40,7 +40,7 @@ class Listing:
         return [*keys, self._keys.queues] if self._one_place else keys
 
     async def store(self, queues: Sequence[str], calls: Sequence[Call]) -> list[object]:
-        """The replies of `calls`, each of which stores messages of the queue beside it."""
+        """Run `calls`, which store messages of the `queues` at their positions; return replies."""
         if self._one_place:
             return await self._replies(calls)
         fresh = self._unregistered(queues)
@@ -54,9 +54,9 @@ class Listing:
         return replies
 
     async def unlist(self, queues: Sequence[str]) -> None:
-        """Remove the names of the first of `queues`, but for those that hold something by now.
+        """Remove the names of up to `UNLISTED_AT_ONCE` queues, except queues with messages.
 
-        Nothing depends on it, so errors are ignored: an account may have no right to write.
+        The removal is optional, so errors are ignored: an account may lack the right to write.
         """
         names = queues[:UNLISTED_AT_ONCE]
         if not names:
@@ -72,12 +72,12 @@ class Listing:
         await self._replies([Plain(("SREM", self._keys.queues, *names))])
         keys = self._keys.of("unlist", *names)
         replies = await self._replies([Plain(("EXISTS", key)) for key in keys])
-        # a queue that cannot be looked into may hold something
+        # a queue that cannot be checked may contain messages
         if kept := [name for name, reply in zip(names, replies, strict=True) if reply != 0]:
             await self._replies([self._add(kept)])
 
     async def _add_again(self, queues: Iterable[str]) -> None:
-        # the messages are stored, whatever comes of this: the next call tries it again
+        # the messages are stored even if this fails: the next call tries it again
         self._forget(queues)
         with suppress(BrokerError):
             (reply,) = await self._replies([self._add(queues)])

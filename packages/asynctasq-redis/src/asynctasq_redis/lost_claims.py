@@ -1,8 +1,8 @@
-"""Claims whose answers were lost: the server may have carried them out all the same.
+"""Releases messages of lost claims: claims whose reply never arrived.
 
-What such a claim took would be held by nobody until its lease ends, and count an attempt. So
-before the next claims its token is looked for among the leases, a few times, and what has it is
-released: the receipt contains the token, and nobody else has that receipt.
+The server may have executed such a claim; its messages would wait for the end of their lease, with
+an attempt counted. So before later claims the leases are searched for its token, a few times, and
+messages whose receipt contains it are released. No other claim has that token.
 """
 
 import asyncio
@@ -13,19 +13,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from asynctasq.drivers import Delivery, Outcome, Settlement
+from asynctasq.drivers import Delivery
 from asynctasq.errors import BrokerError
-from asynctasq_redis.messages import delivered, microseconds, settle_calls
+from asynctasq_redis.messages import delivered, microseconds
 from asynctasq_redis.names import Keys
 from asynctasq_redis.scripts import Call
+from asynctasq_redis.settle import release_calls
 
-#: Seconds between looks: a server that stalls, or a network, may carry a claim out late.
+#: Seconds between searches: a stalled server or network may execute a claim late.
 PAUSES = (1.0, 4.0, 10.0)
-#: Seconds that a look may take.
-LOOK_LIMIT = 5.0
-#: Most claims that are looked for; what more of them took comes back when its lease ends.
-MOST = 100
-#: Seconds by which clocks may differ in what they count.
+#: Time limit of a search in seconds.
+SEARCH_LIMIT = 5.0
+#: Most claims to search for; messages of further claims are redelivered when their leases end.
+MAX_CLAIMS = 100
+#: Seconds by which the client's and the server's clocks may drift apart during a claim.
 SLACK = 1.0
 
 Replies = Callable[[Sequence[Call]], Awaitable[list[object]]]
@@ -33,18 +34,18 @@ Replies = Callable[[Sequence[Call]], Awaitable[list[object]]]
 
 @dataclass(slots=True, eq=False)
 class LostClaim:
-    """A claim without an answer, sent at `sent` by our clock; `lease` in microseconds."""
+    """A claim without a reply; `sent` is monotonic time in seconds, `lease` in microseconds."""
 
     token: str
     queues: Sequence[str]
     lease: int
     sent: float
-    looks: int = 0
-    next_look: float = 0.0
+    searches: int = 0
+    next_search: float = 0.0
 
 
 class LostClaims:
-    """Remembers lost claims, and releases what they took."""
+    """Records lost claims, and releases their messages."""
 
     def __init__(self, keys: Keys, replies: Replies) -> None:
         self._keys = keys
@@ -52,24 +53,24 @@ class LostClaims:
         self._claims: list[LostClaim] = []
 
     def note(self, claim: LostClaim) -> None:
-        """Look for what `claim` took before the next claims."""
-        if len(self._claims) < MOST:
+        """Record a claim to search for before later claims."""
+        if len(self._claims) < MAX_CLAIMS:
             self._claims.append(claim)
 
     async def release(self) -> None:
-        """Release what is found; without a lost claim this costs nothing, and it never raises."""
+        """Release messages of lost claims; without any this costs nothing. Never raises."""
         now = time.monotonic()
-        due = [claim for claim in self._claims if claim.next_look <= now]
+        due = [claim for claim in self._claims if claim.next_search <= now]
         if not due:
             return
         for claim in due:
-            claim.next_look = now + PAUSES[0]
-        # it is tried again, and where it fails for good the leases end
+            claim.next_search = now + PAUSES[0]
+        # a failed search is repeated, and in the end the leases expire
         with suppress(BrokerError, TimeoutError):
-            async with asyncio.timeout(LOOK_LIMIT):
-                await self._look_for(due)
+            async with asyncio.timeout(SEARCH_LIMIT):
+                await self._search(due)
 
-    async def _look_for(self, claims: Sequence[LostClaim]) -> None:
+    async def _search(self, claims: Sequence[LostClaim]) -> None:
         by_queue: defaultdict[str, list[LostClaim]] = defaultdict(list)
         for claim in claims:
             for queue in claim.queues:
@@ -78,7 +79,7 @@ class LostClaims:
         replies = dict(zip(by_queue, await self._replies(calls), strict=True))
         for claim in claims:
             self._count(claim, [replies[queue] for queue in claim.queues])
-        await self._settle(replies)
+        await self._release(replies)
 
     def _call(self, queue: str, claims: Iterable[LostClaim]) -> Call:
         begin = min(claim.lease - microseconds(_since(claim)) for claim in claims)
@@ -88,22 +89,21 @@ class LostClaims:
     def _count(self, claim: LostClaim, replies: Sequence[object]) -> None:
         if any(isinstance(reply, BrokerError) for reply in replies):
             return
-        if claim.looks == len(PAUSES):
+        if claim.searches == len(PAUSES):
             self._claims.remove(claim)
         else:
-            claim.next_look = time.monotonic() + PAUSES[claim.looks]
-            claim.looks += 1
+            claim.next_search = time.monotonic() + PAUSES[claim.searches]
+            claim.searches += 1
 
-    async def _settle(self, replies: Mapping[str, object]) -> None:
+    async def _release(self, replies: Mapping[str, object]) -> None:
         found = [
             delivery
             for queue, reply in replies.items()
             if not isinstance(reply, BrokerError)
             for delivery in _found(queue, cast("Sequence[Sequence[bytes]]", reply))
         ]
-        items = [Settlement(delivery, Outcome.RELEASE) for delivery in found]
-        if items:
-            await self._replies([call for call, _ in settle_calls(self._keys, items)])
+        if found:
+            await self._replies(release_calls(self._keys, found))
 
 
 def _since(claim: LostClaim) -> float:

@@ -1,9 +1,9 @@
-"""The names of all keys.
+"""The names of all keys, and the keys of each script.
 
 All keys of a queue share the hash tag ``{prefix:queue}``, so on a Cluster they share a slot.
 
 =========  ====  ==================================================================
-ready      list  what is deliverable, oldest first: 16 digits of µs since when, id
+ready      list  deliverable messages, oldest first: 16 digits of µs since when, id
 delayed    zset  id → µs at which it becomes deliverable
 held       zset  id → µs at which its lease ends
 bodies     hash  id → 16 digits of µs since when it is deliverable, body
@@ -14,8 +14,8 @@ meta       hash  id → nothing before its first delivery; while it is held ``at
 dead       zset  id → µs at which it died
 notes      hash  id → why it died
 gone       hash  id → how many of its entries in ``ready`` belong to deleted messages
-wake       zset  at most two markers, which waiters pop; see `waiter`
-paused     text  there while the queue is paused
+wake       zset  at most two markers, which waiters pop; see `wake`
+paused     text  exists while the queue is paused
 =========  ====  ==================================================================
 """
 
@@ -52,11 +52,11 @@ class Keys:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        #: set of the names of all queues that hold something, and perhaps of some that did
+        #: set of the names of all queues with messages, and perhaps of some that became empty
         self.queues = f"{prefix}:queues"
-        #: set of the names of the paused queues, and perhaps of some that just were
+        #: set of the names of the paused queues, and perhaps of some that were just resumed
         self.paused = f"{prefix}:paused"
-        #: zset and hash of the workers: when to forget them, and what they say
+        #: zset of the workers' expiry times, and hash of their reports
         self.workers = (f"{{{prefix}}}:workers", f"{{{prefix}}}:worker-infos")
 
     def wake(self, queue: str) -> str:
@@ -64,7 +64,7 @@ class Keys:
         return f"{{{self._prefix}:{queue}}}:wake"
 
     def of(self, script: str, *queues: str) -> Sequence[str]:
-        """The keys `script` works on for `queues`, in its order."""
+        """The keys of `script` for `queues`, in its order."""
         return [
             f"{{{self._prefix}:{queue}}}:{name}" for queue in queues for name in SCRIPT_KEYS[script]
         ]

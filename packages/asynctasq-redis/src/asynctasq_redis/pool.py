@@ -1,4 +1,4 @@
-"""A pool of connections to one server, on which several commands take one round trip."""
+"""A pool of connections to one server; several commands take one round trip."""
 
 import asyncio
 import logging
@@ -14,21 +14,21 @@ from asynctasq_redis.scripts import Argument, Command
 
 logger = logging.getLogger("asynctasq.redis")
 
-#: Seconds in which an exchange must be through: a peer that is gone without a word never answers.
+#: Time limit of an exchange in seconds: a half-open connection never answers.
 EXCHANGE_LIMIT = 15.0
-#: Seconds in which a connection must be closed.
+#: Time limit in seconds for closing a connection.
 CLOSE_LIMIT = 3.0
 
-#: Its own annotation says: a tuple of one, and nothing of what it returns.
+#: hiredis annotates a tuple of one item, and no return type.
 _pack = cast(Callable[[tuple[Argument, ...]], bytes], pack_command)
 
 
 class Link(Protocol):
-    """What is used of redis-py's connections."""
+    """The part of redis-py's connections that the driver uses."""
 
     @property
     def is_connected(self) -> bool:
-        """Whether it was connected, and not disconnected by us."""
+        """Whether it was connected, and not disconnected from this side."""
         ...
 
     async def connect(self) -> None:
@@ -36,11 +36,11 @@ class Link(Protocol):
         ...
 
     async def disconnect(self, nowait: bool = False) -> None:
-        """Let go; connecting again is possible."""
+        """Disconnect; connecting again is possible."""
         ...
 
     async def send_packed_command(self, command: list[bytes], check_health: bool = True) -> None:
-        """Send them."""
+        """Send packed commands."""
         ...
 
     async def read_response(self) -> Any:
@@ -49,7 +49,7 @@ class Link(Protocol):
 
 
 class Pool:
-    """At most `limit` connections that `make` makes, used again while they last."""
+    """Up to `limit` connections, created by `make` and reused."""
 
     def __init__(self, make: Callable[[], Link], limit: int) -> None:
         self._make = make
@@ -64,7 +64,7 @@ class Pool:
             try:
                 replies = await exchange(link, commands)
             except TimeoutError:
-                await self._distrust_idle()
+                await self._drop_idle()
                 raise
             if self._closed:
                 await link.disconnect()
@@ -72,8 +72,8 @@ class Pool:
                 self._idle.append(link)
             return replies
 
-    async def _distrust_idle(self) -> None:
-        """Drop them: where one is gone without a word, each of the others would cost its limit."""
+    async def _drop_idle(self) -> None:
+        """Drop idle connections after a timeout: the others may be half-open, too."""
         idle, self._idle = self._idle, []
         for link in idle:
             await link.disconnect(nowait=True)
@@ -86,17 +86,17 @@ class Pool:
 
 
 async def let_go(closing: Awaitable[object]) -> None:
-    """Await the end of what is not needed any more; never raises, and takes seconds at most."""
+    """Await `closing` for up to `CLOSE_LIMIT` seconds; never raises."""
     try:
         async with asyncio.timeout(CLOSE_LIMIT):
             await closing
     except Exception:
-        # it may be broken in any way: the client library raises what its transports raise
+        # the client library passes on any error of a broken transport
         logger.debug("a connection to Redis was not closed in order", exc_info=True)
 
 
 async def exchange(link: Link, commands: Sequence[Command]) -> list[object]:
-    """Send `commands` on `link` and read a reply for each; cut off, it disconnects."""
+    """Send `commands` on `link` and read a reply for each; disconnect after any error."""
     try:
         async with asyncio.timeout(EXCHANGE_LIMIT):
             await refresh(link)
@@ -104,20 +104,20 @@ async def exchange(link: Link, commands: Sequence[Command]) -> list[object]:
                 await link.send_packed_command(packed(commands), check_health=False)
             replies = [await _reply(link) for _ in commands]
             if any(is_from_a_replica(reply) for reply in replies):
-                await link.disconnect(nowait=True)  # the name may lead to the new master by now
+                await link.disconnect(nowait=True)  # the next connection may reach the new master
             return replies
     except BaseException:
-        await link.disconnect(nowait=True)  # a reply may follow that nobody waits for
+        await link.disconnect(nowait=True)  # an unread reply may follow
         raise
 
 
 def packed(commands: Sequence[Command]) -> list[bytes]:
-    """The bytes to send, by hiredis: redis-py's own take four times as long."""
+    """Pack commands by hiredis, four times as fast as redis-py's own code."""
     return [b"".join(_pack(tuple(command)) for command in commands)]
 
 
 async def refresh(link: Link) -> bool:
-    """Connect `link` if it is not, or not any more, and tell whether that was so."""
+    """Connect `link` if it is not connected, or stale; return whether it connected."""
     if link.is_connected and await _is_stale(link):
         await link.disconnect(nowait=True)
     if link.is_connected:
@@ -134,7 +134,7 @@ async def _reply(link: Link) -> object:
 
 
 async def _is_stale(link: Any) -> bool:
-    # redis-py renamed it in version 8: at the end of its stream, a connection "can be read".
+    # Renamed in redis-py 8. A connection at the end of its stream is readable.
     can_read = getattr(link, "can_read", None) or link.can_read_destructive
     try:
         return await can_read()

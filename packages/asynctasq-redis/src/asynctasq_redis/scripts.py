@@ -1,7 +1,7 @@
-"""The Lua scripts, and how to run several in one round trip.
+"""Runs Lua scripts, several in one round trip.
 
-A script is called by its hash; a server that does not know it (restarted, failed over, flushed)
-is sent its text instead, which makes it known.
+A script is called by its hash. A server without it (restarted, failed over, flushed) receives its
+text instead, and caches it.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ Command = Sequence[Argument]
 
 
 class Once(tuple[Argument, ...]):
-    """A command that must not be repeated after an error: it may have been carried out."""
+    """A command that must not be repeated after an error: it may have been executed."""
 
 
 class CanRun(Protocol):
-    """Whatever runs commands in one round trip, with an error in the place of a reply."""
+    """Runs commands in one round trip, with an error in the place of a failed reply."""
 
     async def run(self, commands: Sequence[Command]) -> list[object]:
         """The replies, in order."""
@@ -39,11 +39,11 @@ class Call:
     once: bool = False
 
     def by_hash(self) -> Command:
-        """The command for a server that knows the script."""
+        """The command for a server that has cached the script."""
         return self._command("EVALSHA", _source(self.name)[1])
 
     def in_full(self) -> Command:
-        """The command for a server that does not."""
+        """The command with the script's text."""
         return self._command("EVAL", _source(self.name)[0])
 
     def _command(self, verb: str, script: str) -> Command:
@@ -53,7 +53,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A command beside calls of scripts."""
+    """A plain command, sent along with calls of scripts."""
 
     command: Command
 
@@ -67,7 +67,7 @@ class Plain:
 
 
 async def replies_of(server: CanRun, calls: Sequence[Call | Plain]) -> list[object]:
-    """The reply of each call, or its error in its place; no round trip for no call."""
+    """Return the reply or error of each call; without calls there is no round trip."""
     if not calls:
         return []
     replies = await server.run([call.by_hash() for call in calls])

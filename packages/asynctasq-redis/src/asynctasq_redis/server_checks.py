@@ -1,4 +1,4 @@
-"""What is to be said of a server, by its INFO and its configuration."""
+"""The checks of a server by its INFO and configuration, as findings."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,9 +12,9 @@ Words = Mapping[str, str]
 
 
 def findings(info: Words, config: Words) -> Sequence[Finding]:
-    """All that is to be said."""
+    """Return all findings."""
     if not info:
-        return [Finding("server", "not known: it does not allow INFO")]
+        return [Finding("server", "unknown: it does not allow INFO")]
     return [
         version(info),
         role(info),
@@ -26,13 +26,13 @@ def findings(info: Words, config: Words) -> Sequence[Finding]:
 
 
 def too_old(version: str) -> str:
-    """What is needed instead of this version; nothing if it will do, or is not known."""
+    """Return the required version; empty if `version` suffices or is unknown."""
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     return "at least 6.2 is needed" if numbers and numbers < OLDEST else ""
 
 
 def version(info: Words) -> Finding:
-    """One that the driver knows."""
+    """Check that the driver supports the server's version."""
     name = info.get("server_name", "redis")
     found = info.get(f"{name}_version") or info.get("redis_version", "of unknown version")
     if lack := too_old(info.get("redis_version", "")):
@@ -41,7 +41,7 @@ def version(info: Words) -> Finding:
 
 
 def role(info: Words) -> Finding:
-    """A master, alone or of a Cluster."""
+    """Check that the server is a master, or belongs to a Cluster."""
     mode, part = info.get("redis_mode", "standalone"), info.get("role", "master")
     value = f"{mode}, {part}"
     if mode == "sentinel":
@@ -54,7 +54,7 @@ def role(info: Words) -> Finding:
 
 
 def eviction(info: Words) -> Finding:
-    """None: a full server refuses what is new, and keeps what it has."""
+    """Check that a full server refuses new messages instead of evicting stored ones."""
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and info.get("maxmemory", "0") != "0":
         advice = "set maxmemory-policy to noeviction: a full server drops messages"
@@ -63,35 +63,35 @@ def eviction(info: Words) -> Finding:
 
 
 def memory(info: Words) -> Finding:
-    """Some left."""
-    used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    """Check that memory is left."""
+    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     value = (
-        f"{used / 1024**2:.1f} MiB used, {f'of {most / 1024**2:.1f} MiB' if most else 'no limit'}"
+        f"{used / 1024**2:.1f} MiB used, {f'of {limit / 1024**2:.1f} MiB' if limit else 'no limit'}"
     )
-    if most and used > FULL * most:
+    if limit and used > FULL * limit:
         advice = "raise maxmemory, or run more workers: a full server takes no messages"
         return Finding("memory", value, Level.WARNING, advice)
     return Finding("memory", value)
 
 
 def persistence(info: Words, config: Words) -> Finding:
-    """An append-only file that is written to the disk."""
+    """Check that an append-only file is written to the disk."""
     if info.get("aof_enabled") == "1":
-        sync = config.get("appendfsync", "not known")
+        sync = config.get("appendfsync", "unknown")
         value = f"append-only file, appendfsync {sync}"
         if sync == "no":
-            advice = "set appendfsync to everysec: a power cut takes what the system held back"
+            advice = "set appendfsync to everysec: a power cut loses unsynced writes"
             return Finding("persistence", value, Level.WARNING, advice)
         return Finding("persistence", value)
-    if config.get("save", "not known") == "":
+    if config.get("save", "unknown") == "":
         advice = "set appendonly to yes: a restart of the server loses all messages"
         return Finding("persistence", "none", Level.WARNING, advice)
-    advice = "set appendonly to yes: a crash loses what came since the last snapshot"
+    advice = "set appendonly to yes: a crash loses all changes since the last snapshot"
     return Finding("persistence", "snapshots only", Level.WARNING, advice)
 
 
 def saving(info: Words) -> list[Finding]:
-    """What is kept reaches the disk."""
+    """Check that the last write of each file succeeded."""
     states = {
         "append-only file": info.get("aof_last_write_status", "ok"),
         "snapshot": info.get("rdb_last_bgsave_status", "ok"),
@@ -99,5 +99,5 @@ def saving(info: Words) -> list[Finding]:
     failed = [name for name, state in states.items() if state != "ok"]
     if not failed:
         return []
-    advice = "look at the server's log and its disk: until it can save, it refuses messages"
+    advice = "check the server's log and its disk: until it can save, it refuses messages"
     return [Finding("saving", f"{' and '.join(failed)} failed", Level.PROBLEM, advice)]

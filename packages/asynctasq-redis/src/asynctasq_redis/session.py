@@ -1,4 +1,4 @@
-"""What a driver has from `connect` to `disconnect`."""
+"""The state of a connected driver, from `connect` to `disconnect`."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ from asynctasq_redis.scripts import Call, Plain, replies_of
 from asynctasq_redis.settings import RedisSettings
 from asynctasq_redis.wake import Waiter
 
-#: Seconds in which a server must be found, or not.
+#: Connect timeout in seconds.
 CONNECT_LIMIT = 6.0
-#: Seconds in which calls that were started must end after `Session.close`.
+#: Time limit in seconds for running calls after `Session.close`.
 CLOSE_LIMIT = 3.0
 
 
 class Session:
-    """Connections, whoever waits on them, and calls that must not be cut off."""
+    """Connections, waiting dequeues, and shielded calls."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self.location = settings.location()
@@ -41,14 +41,14 @@ class Session:
         self.listing = Listing(self.keys, self.replies, one_place=one_place)
 
     async def open(self) -> None:
-        """Connect and look at the server; what is open after a failure is for `close`."""
+        """Connect and check the server; after a failure, `close` closes open connections."""
         with translate_errors(self.location):
             async with asyncio.timeout(CONNECT_LIMIT):
                 await self.connections.open()
                 await check_server(self.connections, self.location)
 
     async def close(self) -> None:
-        """End what runs, and let go of the server; never raises."""
+        """End running calls and waits, and disconnect; never raises."""
         self.closing = True
         self.waiter.stop()
         await self.shield.close(CLOSE_LIMIT)
@@ -56,7 +56,7 @@ class Session:
         await self.connections.close()
 
     async def replies(self, calls: Sequence[Call | Plain]) -> list[object]:
-        """The reply of each call, with a `BrokerError` in the place of those that failed."""
+        """The reply of each call, with a `BrokerError` in the place of a failed reply."""
         with translate_errors(self.location):
             replies = await replies_of(self.connections, calls)
         for i, reply in enumerate(replies):
@@ -66,7 +66,7 @@ class Session:
         return replies
 
     async def call(self, *calls: Call | Plain) -> list[object]:
-        """The replies, all in one round trip; raises if one of them failed."""
+        """The replies, in one round trip; raises the first error."""
         replies = await self.replies(calls)
         for reply in replies:
             if isinstance(reply, Exception):
@@ -74,21 +74,21 @@ class Session:
         return replies
 
     def note_failure(self, queues: Iterable[str], error: BrokerError) -> None:
-        """Raise `error` at the next claim from one of `queues`: this one has other messages."""
+        """Raise `error` at the next claim from `queues`: the current claim has messages."""
         self._failures.update(dict.fromkeys(queues, error))
 
     def raise_failure(self, queues: Iterable[str]) -> None:
-        """Raise the error of the claim before, if one of `queues` had one."""
+        """Raise the noted error of one of `queues`."""
         errors = [self._failures.pop(queue, None) for queue in queues] if self._failures else []
         for error in errors:
             if error is not None:
                 raise error
 
     def next_token(self) -> str:
-        """A token no other claim has: what tells a lease from earlier ones of the same message."""
+        """A unique token of a claim, which distinguishes successive leases of a message."""
         return f"{self._name}-{next(self._numbers)}"
 
     def check_open(self) -> None:
-        """Raise unless it may be used."""
+        """Raise `BrokerUnavailable` after `close`."""
         if self.closing:
             raise BrokerUnavailable("the driver was disconnected")

@@ -10,13 +10,13 @@ from asynctasq_redis.url import Target, parse_url
 
 
 class RedisSettings(DriverSettings):
-    """Where Redis or Valkey is, and under which names messages are kept there.
+    """Location of Redis or Valkey, and the names of its keys.
 
     Attributes:
         redis_url: a server (``redis://``, ``rediss://``, ``valkey://``, ``valkeys://``,
             ``unix://``), Sentinels (``redis+sentinel://host:26379,host/service/db``) or a
             Cluster (``redis+cluster://host:6379,host``).
-        redis_password, redis_db: win over what the URL says.
+        redis_password, redis_db: override those of the URL.
         redis_max_connections: most connections for commands; each waiting dequeue has its own.
         redis_prefix: the start of every key; keeps applications on one server apart.
         redis_events_channel: where ``--emit redis`` publishes; ``PREFIX:events`` if None.
@@ -44,7 +44,7 @@ class RedisSettings(DriverSettings):
         return self
 
     def target(self) -> Target:
-        """What to connect to, with password and database as they apply."""
+        """The parsed URL, with `redis_password` and `redis_db` applied."""
         target = parse_url(self.redis_url.get_secret_value())
         if self.redis_password is not None:
             target = replace(target, password=self.redis_password.get_secret_value() or None)

@@ -1,4 +1,4 @@
-"""From a Redis URL to what it points at; its errors never show any part of the URL."""
+"""Parses Redis URLs; error texts never contain any part of the URL."""
 
 import re
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ _SHAPE = "redis://[user:password@]host:port/db"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a URL points at.
+    """A parsed URL.
 
     Attributes:
         hosts: of the server, the Sentinels or some nodes of the Cluster.
-        name: the path of a Unix socket, or the service Sentinels know.
+        name: the path of a Unix socket, or the Sentinels' service name.
         tls: options of redis-py for a TLS connection, None without TLS.
         sentinel: credentials for the Sentinels themselves, under redis-py's names.
     """
@@ -46,7 +46,7 @@ class Target:
     sentinel: dict[str, str]
 
     def label(self) -> str:
-        """What it points at, for people to read: no secrets."""
+        """The URL without secrets, for display."""
         user = f"{self.user}:***@" if self.user else ":***@" if self.password else ""
         if self.kind == "unix":
             return f"unix://{user}{self.name}?db={self.db}"
@@ -58,12 +58,12 @@ class Target:
 
 
 def parse_url(url: str) -> Target:
-    """What `url` points at; raises `ValueError` with a text that is safe to show."""
-    scheme, separator, rest = url.partition("://")
+    """Parse `url`; raises `ValueError` with a text that is safe to show."""
+    scheme, separator, remaining = url.partition("://")
     if not separator or scheme not in KINDS:
         raise ValueError(f"does not start with one of {', '.join(f'{name}://' for name in KINDS)}")
     try:
-        parts = urlsplit(f"any://{rest}")  # what is known of some schemes only is not wanted
+        parts = urlsplit(f"any://{remaining}")  # without rules for particular schemes
     except ValueError:
         raise ValueError(_malformed()) from None
     if parts.fragment:

@@ -1,18 +1,17 @@
-"""Waiting for messages without asking for them.
+"""Wakes waiting dequeues when a message arrives.
 
-Each queue has a zset ``wake`` of at most two markers. Whoever makes messages ready, or makes the
+Each queue has a zset ``wake`` of at most two markers. A script that makes messages ready, or the
 next due time earlier, adds markers; a waiter blocks on them (``BZPOPMIN``), and each marker wakes
-one waiter. No wake-up is lost, and few are in vain:
+one waiter. No wake-up is lost, and few are unnecessary:
 
-- a waiter looks into the queue before it blocks, learns when the next message is due, and blocks
-  no longer than that;
-- a dequeue that leaves ready messages behind adds markers again, so waking goes on like a chain;
-  one that leaves nothing behind removes them, so markers do not pile up;
-- a woken waiter that leaves with messages hands the next due time on, by a marker for another;
-- a cancelled waiter first unblocks its connection, which tells it whether it popped a marker, and
-  hands on what it knew.
+- a waiter runs a claim before it blocks, gets the next due time from it, and blocks no longer;
+- a claim that leaves ready messages adds markers, which wake further waiters in a chain; a claim
+  that leaves none removes them, so markers do not accumulate;
+- a woken waiter that returns messages adds a marker, so that another waits for the next due time;
+- a cancelled waiter first unblocks its connection, whose reply shows whether it popped a marker,
+  and then adds a marker for another waiter.
 
-A waiter that is killed with a marker in its hand delays others by their own wait at most.
+A waiter killed after it popped a marker delays other waiters by their own wait at most.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ from asynctasq_redis.pool import Link, exchange, let_go, packed, refresh
 
 #: Seconds that a server may be late with its answer to a blocking command.
 GRACE = 5.0
-#: How often, and how many seconds apart, a blocked connection is asked to come back.
+#: How often, and how many seconds apart, CLIENT UNBLOCK is sent for a blocked connection.
 UNBLOCK_TRIES, UNBLOCK_PAUSE = 20, 0.05
 #: Most connections kept for the next wait.
 SPARE = 16
@@ -37,7 +36,7 @@ SPARE = 16
 
 @dataclass(slots=True, eq=False)
 class Seat:
-    """A connection for blocking on the markers of some queues."""
+    """A connection that blocks on the markers of a group of queues."""
 
     queues: tuple[str, ...]
     link: Link
@@ -54,19 +53,19 @@ class Wait:
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
-        """Let it end soon."""
+        """End the wait soon."""
         self._stopped.set()
 
     async def run(self, seconds: float, *, exact: bool) -> bool:
-        """Whether a marker was popped within so many seconds.
+        """Return whether a marker was popped within `seconds`.
 
-        The server ends a wait up to a tenth of a second late and at no cost; an `exact` wait is
-        ended from here, which costs a command.
+        The server ends a wait up to 0.1 s late and at no cost; the driver ends an `exact` wait,
+        at the cost of a command.
         """
         limit = seconds + (1 if exact else 0)
         blocks = {asyncio.create_task(self._block(seat, limit)): seat for seat in self.seats}
         for block in blocks:
-            block.add_done_callback(_look_at)
+            block.add_done_callback(_take_error)
         stopped = asyncio.create_task(self._stopped.wait())
         try:
             await asyncio.wait(
@@ -100,9 +99,9 @@ class Wait:
     async def _end(self, task: asyncio.Task[bool], seat: Seat) -> None:
         tries = itertools.count()
         while not task.done():
-            asked = next(tries) < UNBLOCK_TRIES and await self._unblock(seat)
-            if not asked and not task.done():
-                task.cancel()  # again and again: one may get lost while it connects
+            sent = next(tries) < UNBLOCK_TRIES and await self._unblock(seat)
+            if not sent and not task.done():
+                task.cancel()  # repeatedly: a cancellation may be swallowed while it connects
             await asyncio.wait([task], timeout=UNBLOCK_PAUSE)
 
     async def _unblock(self, seat: Seat) -> bool:
@@ -116,7 +115,7 @@ class Wait:
 
 
 class Waiter:
-    """Waits on connections that are used for nothing else."""
+    """Waits on dedicated connections, and keeps a few for later waits."""
 
     def __init__(self, connections: Connections, keys: Keys) -> None:
         self._connections = connections
@@ -141,13 +140,13 @@ class Waiter:
             await self._leave(wait.seats)
 
     def stop(self) -> None:
-        """Let all waits end soon."""
+        """End all waits soon."""
         self._closed = True
         for wait in self._waits:
             wait.stop()
 
     async def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the spare connections."""
         while self._spare:
             await let_go(self._spare.pop().link.disconnect())
 
@@ -177,7 +176,7 @@ def _any_popped(results: Sequence[bool | BaseException]) -> bool:
     return False
 
 
-def _look_at(block: asyncio.Task[bool]) -> None:
-    """Retrieve its error: when the wait is cancelled while it ends, nothing else does."""
+def _take_error(block: asyncio.Task[bool]) -> None:
+    """Retrieve the task's error, which a wait cancelled at its end does not."""
     if not block.cancelled():
         block.exception()

@@ -1,4 +1,4 @@
-"""Remembering live workers: the `Workers` ability."""
+"""The `Workers` capability: a registry of live workers."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,21 +16,21 @@ class RedisWorkers:
 
     @property
     def session(self) -> Session:
-        """What there is while the driver is connected."""
+        """The open session."""
         raise NotImplementedError
 
     async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
-        """Remember a worker; see `Workers.heartbeat`."""
+        """Store a worker; see `Workers.heartbeat`."""
         arguments = (worker.id, json.dumps(asdict(worker)), max(1, microseconds(ttl)))
         await self.session.call(Call("heartbeat", self.session.keys.workers, arguments))
 
     async def workers(self) -> Sequence[tuple[WorkerInfo, float]]:
-        """The remembered workers; see `Workers.workers`."""
+        """The live workers; see `Workers.workers`."""
         (reply,) = await self.session.call(Call("workers", self.session.keys.workers))
         return sorted(_workers(cast(Sequence[object], reply)), key=lambda item: item[0].id)
 
     async def forget(self, worker_id: str) -> None:
-        """Forget a worker; see `Workers.forget`."""
+        """Remove a worker; see `Workers.forget`."""
         expiries, infos = self.session.keys.workers
         await self.session.call(Plain(("ZREM", expiries, worker_id)))
         await self.session.call(Plain(("HDEL", infos, worker_id)))
