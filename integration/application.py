@@ -181,7 +181,7 @@ class Application:
         return self.start("-m", "asynctasq", "worker", *options)
 
     def end(self, *, exits: Sequence[int] = (0, -signal.SIGKILL), dead: int = 0) -> None:
-        """Wait until nothing is left, let all workers end on their own, and look again.
+        """Wait until no message is left, let all workers end by themselves, and check again.
 
         What they had not settled would be there again. As many messages are dead as said.
         """
@@ -199,7 +199,7 @@ class Application:
         assert self.stats().dead == dead
 
     def is_up(self, number: int) -> bool:
-        """Whether a worker ends in order at SIGTERM, or has ended: before, it just dies of it."""
+        """Whether a worker handles SIGTERM by now, or has ended: before, the signal kills it."""
         process = self._processes[number]
         status = Path(f"/proc/{process.pid}/status")
         if process.poll() is not None:
@@ -215,7 +215,7 @@ class Application:
             until(lambda n=number: self.is_up(n), "the worker has begun, or ended")
 
     def output(self) -> str:
-        """What all processes have printed."""
+        """The output of all processes."""
         return "".join(self._output(n).read_text() for n in range(len(self._processes)))
 
     def dispatch(self, *calls: tuple[str, Mapping[str, object]], queue: str = "default") -> None:
@@ -250,7 +250,7 @@ class Application:
         return found
 
     def drain(self, queue: str = "default") -> list[Delivery]:
-        """Take all that can be delivered now."""
+        """Take all deliverable messages."""
 
         async def take(driver: BaseDriver) -> list[Delivery]:
             taken: list[Delivery] = []
@@ -265,12 +265,12 @@ class Application:
         return list(self.ask(lambda driver: driver.browse(queue, state, limit=1000)))
 
     def log(self) -> Counter[str]:
-        """What tasks have written, by word."""
+        """The words that tasks have written."""
         path = self.directory / "log.txt"
         return Counter(path.read_text().splitlines()) if path.exists() else Counter()
 
     def close(self) -> None:
-        """Kill what still runs."""
+        """Kill the processes that still run."""
         for process in self._processes:
             process.kill()
             process.wait()

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class NoBroker(Exception):
-    """There is no such broker here; the message says what was looked for."""
+    """The broker is not available; the message names the places that were tried."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def make_rabbitmq(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ma
 
 @pytest.fixture
 def redis_server(make_redis: MakeRedis) -> RedisServer:
-    """One that keeps what it acknowledged; it is not started yet."""
+    """A server that keeps acknowledged data; it is not started yet."""
     return make_redis("--appendonly", "yes", "--appendfsync", "always")
 
 
@@ -131,7 +131,7 @@ def redis_settings(redis_url: str, redis_prefix: str) -> dict[str, str]:
 
 @pytest.fixture
 def rabbitmq_settings(rabbitmq_url: str) -> Iterator[dict[str, str]]:
-    """With a namespace of the test's own, and heartbeats that soon tell of a stopped worker."""
+    """Settings with the test's own namespace, and heartbeats that soon detect a stopped worker."""
     name = f"test-{uuid.uuid4().hex}"
     yield {
         "driver": "rabbitmq",

@@ -12,7 +12,7 @@ PATIENCE = 180.0
 
 
 class NoContainer(Exception):
-    """No container can be had; the message says why."""
+    """No container can be started; the message gives the reason."""
 
 
 @contextmanager

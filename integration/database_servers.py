@@ -142,7 +142,7 @@ def _kill(process: "subprocess.Popen[bytes] | None") -> None:
 
 
 def _family(process: int) -> list[int]:
-    """A process and all below it, where the system tells."""
+    """A process and its descendants, where the system lists them."""
     try:
         children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     except OSError:

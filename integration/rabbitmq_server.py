@@ -93,7 +93,7 @@ class RabbitServer:
             self._process.wait()
 
     def log(self) -> str:
-        """What the node has logged."""
+        """The node's log."""
         return "".join(path.read_text() for path in (self._folder / "log").glob("*.log"))
 
 
@@ -125,7 +125,7 @@ async def count_delayed(url: str, name: str) -> int:
 
 
 async def without_route(url: str, name: str, queue: str, event: Callable[[], bool]) -> None:
-    """Unbind a queue from what is due under this exchange name until `event` is true."""
+    """Unbind a queue from the `due` exchange of this exchange name until `event` is true."""
     import aio_pika
 
     names = Names(name)
@@ -139,7 +139,7 @@ async def without_route(url: str, name: str, queue: str, event: Callable[[], boo
 
 
 async def delete_queues(url: str, name: str, queues: Sequence[str]) -> None:
-    """Delete what the driver declared for these queues under this exchange name."""
+    """Delete everything that the driver declared for these queues under this exchange name."""
     import aio_pika
 
     names = Names(name)
@@ -151,7 +151,7 @@ async def delete_queues(url: str, name: str, queues: Sequence[str]) -> None:
 
 
 async def delete_ladder(url: str, name: str) -> None:
-    """Delete what the queues under this exchange name share."""
+    """Delete the exchanges and queues that all queues under this exchange name share."""
     import aio_pika
 
     names = Names(name)

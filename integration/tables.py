@@ -12,7 +12,7 @@ from asynctasq import Config, DriverFactory
 
 @contextmanager
 def with_tables(driver: str, url: str) -> Iterator[dict[str, str]]:
-    """Settings with tables that nobody else has; they are made, and dropped at the end."""
+    """Settings with tables of their own, which are created, and dropped at the end."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     tables = {f"{driver}_queue_table": name, f"{driver}_dead_letter_table": f"{name}_dead"}
     settings = {"driver": driver, f"{driver}_dsn": url, **tables}

@@ -22,7 +22,7 @@ from integration.rabbitmq_server import delete_ladder, delete_queues
 
 @pytest.fixture(scope="module")
 def namespace(rabbitmq_url: str) -> Iterator[str]:
-    """An exchange name of this module's own; what it shares is deleted at the end."""
+    """An exchange name for this module alone; its shared queues are deleted at the end."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     yield name
     asyncio.run(delete_ladder(rabbitmq_url, name))

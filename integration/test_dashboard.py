@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: what people see, and that nothing of a task runs there."""
+"""The dashboard in a real browser: its pages, and that no data of a task is executed there."""
 
 import asyncio
 import os
@@ -55,7 +55,7 @@ class Broker:
         self._config = Config(driver="sqlite", sqlite_path=str(path))
 
     def do(self, work: Callable[[SQLiteDriver], Awaitable[T]]) -> T:
-        """What `work` returns for a connected driver."""
+        """Returns the result of `work` for a connected driver."""
 
         async def main() -> T:
             driver = DriverFactory.create_from_config(self._config)
@@ -117,7 +117,7 @@ class Page:
             time.sleep(0.05)
 
     def find(self, css: str) -> WebElement:
-        """The first visible element, as soon as there is one."""
+        """The first visible element, as soon as it exists."""
         return self.until(
             lambda: next(
                 (e for e in self.browser.find_elements(By.CSS_SELECTOR, css) if e.is_displayed()),
@@ -148,7 +148,7 @@ class Page:
         self.until(click)
 
     def sees(self, text: str) -> None:
-        """Wait until the page says this."""
+        """Wait until the page shows this text."""
         self.until(lambda: text in self.browser.find_element(By.TAG_NAME, "body").text)
 
     def sign_in(self) -> None:
@@ -347,7 +347,7 @@ def test_the_colours_are_chosen_and_kept(page: Page) -> None:
     page.is_clean()
 
 
-def test_a_server_that_goes_is_told_and_comes_back(
+def test_a_lost_server_is_shown_and_comes_back(
     browser: webdriver.Chrome, serve: Callable[..., tuple[str, Any]], broker: Broker
 ) -> None:
     url, process = serve(broker)

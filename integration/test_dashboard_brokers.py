@@ -1,4 +1,4 @@
-"""The dashboard's routes on every broker: each shows and changes what it is able to."""
+"""The dashboard's routes on every broker, within the capabilities of its driver."""
 
 import asyncio
 from collections.abc import Mapping

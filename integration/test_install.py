@@ -1,4 +1,4 @@
-"""What users install: wheels, each built from its source distribution, in clean environments."""
+"""The packages that users install: wheels from source distributions, in clean environments."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def find_uv() -> str:
-    """The uv beside this interpreter, else the one on the path."""
+    """The uv beside this interpreter, else the uv on the path."""
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.exists() else shutil.which("uv")
     assert found is not None, "these tests need uv"

@@ -46,7 +46,7 @@ CHARGED = [f"dead-{n}" for n in range(10)]
 
 
 class Night:
-    """A broker full of messages, some of them held, and the command to look at it.
+    """A broker full of messages, some of them held, and the command to inspect it.
 
     Attributes:
         loop: on which `driver` holds what is running.
@@ -61,14 +61,14 @@ class Night:
 
     @property
     def whole(self) -> bool:
-        """Whether only the dead can be looked at."""
+        """Whether only dead messages can be shown."""
         return State.READY not in self.driver.limits.inspects
 
     def fill(self, ready: int, delayed: int, running: int, dead: int) -> None:
         self.loop.run(self._fill(ready, delayed, running, dead))
 
     def __call__(self, *words: str, code: int = 0) -> str:
-        """What a command prints on standard output, or the error it ends with."""
+        """The standard output of a command, or the error it ends with."""
         self._capsys.readouterr()
         start = time.monotonic()
         assert run(words) == code, self._capsys.readouterr()
@@ -149,7 +149,7 @@ def night(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Night]:
 
 @pytest.fixture
 def quiet_night(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Night]:
-    """On SQS, which is slow to fill, and shows little of what it holds."""
+    """On SQS, which is slow to fill and shows only dead messages."""
     for one in _night(request, _settings(request, "sqs"), tmp_path):
         one.fill(3, 0, 0, 2)
         yield one
@@ -285,7 +285,7 @@ def _pause(night: Night) -> None:
     assert night.counts()["paused"] is False
 
 
-def test_sqs_says_what_it_cannot_do(quiet_night: Night) -> None:
+def test_sqs_reports_missing_capabilities(quiet_night: Night) -> None:
     night = quiet_night
     assert night("health") == "healthy\n"
     until(lambda: night.counts()["dead"] == 2, "the counts are there")

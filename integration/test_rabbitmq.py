@@ -1,4 +1,4 @@
-"""What only RabbitMQ does: delays that wait in the broker, and a node that dies under load."""
+"""Tests of RabbitMQ alone: delays that wait in the broker, and a node that dies under load."""
 
 import asyncio
 import time
@@ -47,7 +47,7 @@ def test_none_of_5000_is_lost_when_a_worker_and_the_broker_are_killed(
     assert twice <= 4 * 50
 
 
-def test_delays_survive_the_broker_and_whoever_asked_for_them(
+def test_delays_survive_a_restart_of_broker_and_producer(
     application: Application, rabbitmq_server: RabbitServer
 ) -> None:
     hour, soon = Message("hour", "default", b"", 3600.0), Message("soon", "default", b"", 6.0)

@@ -86,7 +86,7 @@ def test_a_traceback_shows_no_password(secretive: Application, server: RedisServ
 
 
 def with_password(url: str, canary: str) -> str:
-    """The URL of a broker with another password, which it may take or refuse."""
+    """The URL of a broker with another password, which the broker may accept or refuse."""
     parts = urlsplit(url)
     user = parts.username or "guest"
     place = f"{user}:{canary}@{parts.hostname}" + (f":{parts.port}" if parts.port else "")
@@ -106,7 +106,7 @@ def canaries(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 def test_no_driver_logs_a_password(canaries: dict[str, str], tmp_path: Path) -> None:
-    """Whether the broker takes it or not, at the level that says most."""
+    """With an accepted or a refused password, at the most verbose level."""
     application = Application(tmp_path, canaries)
     try:
         said_most = ("worker", "--burst", "--log-level", "debug")
@@ -138,7 +138,7 @@ async def test_no_object_shows_a_password(
 
 
 async def errors_of(driver: BaseDriver) -> str:
-    """The traceback of what is refused, with its causes and contexts, if it is."""
+    """The traceback of a refused connection, with its causes and contexts, if it was refused."""
     try:
         async with asyncio.timeout(30):
             await driver.connect()

@@ -1,4 +1,4 @@
-"""What users of SQS do, on a server of moto's."""
+"""The usual operations on SQS, on a moto server."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ PREFIX = "https://sqs.us-west-2.amazonaws.com/123456789/"
 
 @pytest.fixture
 def settings(sqs_settings: dict[str, str]) -> dict[str, str]:
-    """What the user's page gives the worker, for the producer."""
+    """The settings of the SQS page, for the producer."""
     return {**sqs_settings, "sqs_region": "us-west-2", "sqs_queue_url_prefix": PREFIX}
 
 

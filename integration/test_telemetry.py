@@ -1,4 +1,4 @@
-"""What a worker process tells, on real brokers."""
+"""Events, metrics, traces and logs of a worker process, on real brokers."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def stop(application: Application) -> None:
         assert process.wait(40) == 0, application.output()
 
 
-def test_metrics_tell_what_tasks_did_and_what_the_broker_holds(application: Application) -> None:
+def test_metrics_show_tasks_and_queues(application: Application) -> None:
     pytest.importorskip("prometheus_client")
     port = start(application)
     names = ("note", "note_in_thread", "note_in_process")

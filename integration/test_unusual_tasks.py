@@ -1,4 +1,4 @@
-"""Tasks that do what they like in a worker process: other loops, exits, processes of their own."""
+"""Tasks with unusual behaviour in a worker process: other event loops, exits, child processes."""
 
 import signal
 

@@ -33,7 +33,7 @@ def test_all_distributions_have_one_version() -> None:
     assert len(set(VERSIONS.values())) == 1
 
 
-def test_every_distribution_says_license_and_python() -> None:
+def test_every_distribution_declares_license_and_python() -> None:
     assert {project["license"] for project in PROJECTS} == {"MIT"}
     assert {project["requires-python"] for project in PROJECTS} == {">=3.11"}
 

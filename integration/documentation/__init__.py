@@ -1,1 +1,1 @@
-"""The documentation: what of it is made from the code, and tests of the rest."""
+"""The documentation: pages generated from the code, and tests of the others."""

@@ -1,6 +1,6 @@
-"""The fenced blocks of all pages, and what is to be done with each.
+"""The fenced blocks of all pages, and how each is tested.
 
-A comment just before a block says what is special about it, in words with commas between them:
+A comment just before a block marks its special treatment, in words separated by commas:
 ``<!-- test: run, prints healthy -->``. Python blocks run unless they say otherwise.
 
 ===============  =================================================================================
@@ -10,7 +10,7 @@ A comment just before a block says what is special about it, in words with comma
 ``other``        it belongs to another library, or to a package of the reader's: it is compiled
 ``redis``        it needs that broker
 ``worker``       it goes on until SIGTERM
-``prints WORDS`` what it must print
+``prints WORDS`` the output must contain these words
 ===============  =================================================================================
 """
 
@@ -56,7 +56,7 @@ class Block:
 
     @property
     def prints(self) -> list[str]:
-        """What it must print."""
+        """The words that the block must print."""
         return [mark.removeprefix("prints ") for mark in self.marks if mark.startswith("prints ")]
 
     @property

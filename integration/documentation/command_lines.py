@@ -20,7 +20,7 @@ def command_lines(block: Block) -> list[list[str]]:
 
 
 def _shell(block: Block) -> Iterator[str]:
-    """What of a block is for a shell, or could be."""
+    """The parts of a block that are, or could be, shell command lines."""
     match block.language:
         case "bash" | "sh":
             yield block.text
@@ -43,7 +43,7 @@ def _shell(block: Block) -> Iterator[str]:
 
 
 def ini(text: str) -> ConfigParser:
-    """What systemd and supervisor read."""
+    """The configuration files of systemd and supervisor."""
     parser = ConfigParser(interpolation=None, strict=False)
     parser.read_string(text)
     return parser

@@ -14,10 +14,10 @@ from integration.documentation.tables import MADE, page, table
 INTRODUCTION = """\
 # Commands
 
-`asynctasq COMMAND`, or `python -m asynctasq COMMAND`. Where it says *and every setting*, each of
-the [settings](settings.md) is an option, too: `redis_url` is `--redis-url`. `--debug`, anywhere on
-the line, shows the traceback of an error. A command exits with 0 when it did what was asked, with
-1 when it failed, with 2 when it was used wrongly, and with 130 after Ctrl+C."""
+`asynctasq COMMAND`, or `python -m asynctasq COMMAND`. For commands marked *and every setting*, each
+of the [settings](settings.md) is an option, too: `redis_url` is `--redis-url`. `--debug`, anywhere
+on the line, shows the traceback of an error. The exit code is 0 on success, 1 on failure, 2 for
+wrong usage, and 130 after Ctrl+C."""
 
 _EXAMPLES = re.compile(r"\x08\n((?:.+\n?)+)")
 

@@ -1,4 +1,4 @@
-"""Records what the commands print, as a picture of a terminal: ``just record``.
+"""Records the output of the commands as a picture of a terminal: ``just record``.
 
 The commands are real ones, on a SQLite queue that a real worker works on meanwhile.
 """
@@ -113,7 +113,7 @@ def _worker(folder: Path) -> Iterator[None]:
 
 
 def _is_busy(folder: Path) -> bool:
-    """Whether the worker has its hands full, and those that fail have failed."""
+    """Whether all slots of the worker run, and the failing tasks have failed."""
     counted = json.loads(_run(folder, ["asynctasq", "queues", "--json"]))
     (emails,) = [one for one in counted if one["queue"] == "emails"]
     (known,) = json.loads(_run(folder, ["asynctasq", "workers", "--json"])) or [{}]
@@ -135,7 +135,7 @@ def _run(folder: Path, words: Sequence[str]) -> str:
 
 
 def _output(folder: Path, command: str) -> str:
-    """What a command prints on a terminal."""
+    """The output of a command on a terminal."""
     mine, its = pty.openpty()
     with os.fdopen(mine, "rb", buffering=0) as reader:
         try:

@@ -23,7 +23,7 @@ INTRODUCTION = """\
 
 Each setting has one name. For `redis_url` that is the keyword `redis_url`, the variable
 `ASYNCTASQ_REDIS_URL`, the option `--redis-url` and the key `redis_url` in `[tool.asynctasq]`;
-[Configuration](../configuration.md) says which of them wins. Durations are in seconds."""
+[Configuration](../configuration.md) gives their precedence. Durations are in seconds."""
 
 
 def settings_page() -> str:
@@ -53,7 +53,7 @@ def _rows(model: type[BaseModel]) -> list[str]:
 
 
 def kind(field: FieldInfo) -> str:
-    """What may be written for a setting, and in which limits."""
+    """The kind of values a setting accepts, with their limits."""
     parts = list(_parts(field.annotation))
     for part in parts:
         if typing.get_origin(part) is typing.Literal:

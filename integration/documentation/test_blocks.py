@@ -1,4 +1,4 @@
-"""Every code block of every page: what it shows, works."""
+"""Tests every code block of every page."""
 
 import ast
 import asyncio
@@ -56,7 +56,7 @@ def setting_names() -> set[str]:
 
 @pytest.fixture
 def parse_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the command do all but what it is for."""
+    """Parse and validate commands without running them."""
     for command in _leaves(cli):
         monkeypatch.setattr(command, "callback", lambda *_args, **_options: None)
 
@@ -77,7 +77,7 @@ def settings(request: pytest.FixtureRequest, block: Block, tmp_path: Path) -> Ma
     return {"driver": "sqlite", "sqlite_path": str(tmp_path / "asynctasq.db")}
 
 
-def test_every_block_says_what_it_is() -> None:
+def test_every_block_has_valid_marks() -> None:
     known = SHOWN | SHELL | DATA | {"python"}
     assert [block.place for block in BLOCKS if block.language not in known] == []
 
@@ -201,7 +201,7 @@ def _worker_command() -> click.Command:
 @pytest.mark.parametrize(
     "block", [pytest.param(one, id=one.place) for one in BLOCKS if "[Service]" in one.text]
 )
-def test_systemd_knows_every_option(block: Block, tmp_path: Path) -> None:
+def test_systemd_accepts_every_option(block: Block, tmp_path: Path) -> None:
     unit = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/sh", block.text, flags=re.MULTILINE)
     (tmp_path / "worker.service").write_text(unit)
     verified = subprocess.run(

@@ -1,4 +1,4 @@
-"""Commands and settings that the text between the blocks names are there."""
+"""Commands and settings that the prose names exist."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 
 def code_in_prose(page: Path) -> list[str]:
-    """What is set as code between the blocks."""
+    """Inline code between the blocks."""
     text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
     return [" ".join(code.split()) for code in _CODE.findall(text)]
 

@@ -1,4 +1,4 @@
-"""The picture of the terminal can be made anew, and shows what its commands print."""
+"""The picture of the terminal can be regenerated, and shows the output of its commands."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""The pages that are made from the code say what the code says."""
+"""The generated pages are up to date with the code."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from integration.documentation.setting_pages import DRIVERS
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_is_what_the_code_says_now(name: str) -> None:
+def test_page_is_up_to_date(name: str) -> None:
     assert (FOLDER / name).read_text() == PAGES[name](), "run `just reference`"
 
 

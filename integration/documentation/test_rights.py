@@ -73,7 +73,7 @@ def account() -> str:
 
 
 def shown(driver: str, pattern: str) -> list[str]:
-    """What a driver's page has in its blocks, by pattern."""
+    """The matches of a pattern in the code blocks of a driver's page."""
     blocks = blocks_of(ROOT / "docs" / "drivers" / f"{driver}.md")
     found = [one for block in blocks for one in re.findall(pattern, block.text, re.DOTALL)]
     assert found != []
@@ -188,7 +188,7 @@ def test_rabbitmq(rabbitmq_settings: dict[str, str], account: str, tmp_path: Pat
 
 
 def controls(url: str) -> bool:
-    """Whether this is the node of this machine, and we may control it."""
+    """Whether the node runs on this machine, and this user may control it."""
     parts = urlsplit(url)
     local = parts.hostname in ("localhost", "127.0.0.1") and parts.port in (None, 5672)
     return local and shutil.which("rabbitmqctl") is not None and rabbitmqctl("status") == 0

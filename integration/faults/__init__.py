@@ -1,1 +1,1 @@
-"""What production does to a broker and its workers, done on purpose, and what it cost."""
+"""Failures of production, injected into brokers and workers, and their cost."""

@@ -53,7 +53,7 @@ rabbitmq_url, sqs_url = _url("rabbitmq"), _url("sqs")
 def server(
     request: pytest.FixtureRequest, servers: Servers, application: Application
 ) -> Iterator[Server]:
-    """The one that the application's driver talks to, which may be killed; it is up.
+    """The running server of the application's driver, which a test may kill.
 
     It is up again afterwards, too: its tests share it.
     """

@@ -1,4 +1,4 @@
-"""Work for the workers of a test, and what became of it."""
+"""Work for the workers of a test, and its outcome."""
 
 import os
 import subprocess
@@ -83,7 +83,7 @@ class Load:
         self._await(lambda: self.ended >= share * self.tasks, f"{share:.0%} have ended")
 
     def recovers(self, patience: float = PATIENCE) -> float:
-        """Wait for one more end, and return the seconds it took; called when a fault is over.
+        """Wait for the next finished task, and return the seconds; called when a fault is over.
 
         The longest of several counts.
         """
@@ -94,7 +94,7 @@ class Load:
         return took
 
     def finish(self, fault: str, *, dead: int = 0, patience: float = PATIENCE) -> Row:
-        """Wait until all is done, end the workers, and say what the fault cost.
+        """Wait until all tasks are done, end the workers, and report the cost of the fault.
 
         Nothing is left in the broker afterwards but `dead` dead messages, nothing in the watched
         workers that was not there before the fault, and no worker complains of its own code.

@@ -1,4 +1,4 @@
-"""Tasks and messages that kill what runs or reads them, for the applications of tests."""
+"""Tasks and messages that kill the process that runs or reads them, for applications of tests."""
 
 import os
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ TICK = 0.05
 
 @dataclass(eq=False, slots=True)
 class Pair:
-    """A client's connection and the one to the server."""
+    """A client's connection and its connection to the server."""
 
     client: socket.socket
     server: socket.socket
@@ -57,7 +57,7 @@ class Proxy:
         return len(alive)
 
     def lose(self) -> int:
-        """Let all connections vanish for good, as in a router that has forgotten them.
+        """Let all connections vanish permanently, as in a router that lost its state.
 
         Nobody is told; new ones work. Returns how many there were.
         """
@@ -136,7 +136,7 @@ class Proxy:
             pair.closing = True
 
     def _deliver(self, pair: Pair) -> None:
-        """Send what is due; the end of a connection comes after it."""
+        """Send the due chunks; the end of a connection comes after them."""
         while pair.pieces and pair.pieces[0][0] <= time.monotonic():
             _, target, data = pair.pieces.popleft()
             target.sendall(data)

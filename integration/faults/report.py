@@ -1,4 +1,4 @@
-"""What each fault cost on each driver, as the table that the run ends with."""
+"""The cost of each fault on each driver, as the table at the end of the run."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ HEAD = ("fault", "driver", "tasks", "lost", "twice", "dead", "back after")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one fault did on one driver.
+    """The cost of one fault on one driver.
 
     Attributes:
         tasks: that were dispatched.
@@ -32,7 +32,7 @@ class Row:
     recovery: float | None
 
     def cells(self) -> tuple[str, ...]:
-        """What the table shows."""
+        """The rows of the table."""
         back = "-" if self.recovery is None else f"{self.recovery:.1f} s"
         numbers = (self.tasks, self.lost, self.twice, self.dead)
         return (self.fault, self.driver, *(f"{n:,}" for n in numbers), back)

@@ -14,7 +14,7 @@ from integration.redis_server import RedisServer
 
 
 class Server(Protocol):
-    """One that can be killed, and started again with what it had stored."""
+    """A server that can be killed, and restarted with its stored data."""
 
     port: int
     url: str
@@ -25,7 +25,7 @@ class Server(Protocol):
 
 
 class Emulator:
-    """SQS on this machine; it keeps nothing when it ends, as the real one is not ours to kill."""
+    """SQS on this machine. It loses its data when it ends, so no test kills it."""
 
     def __init__(self, folder: Path) -> None:
         self.port, self.url = 0, ""
@@ -70,7 +70,7 @@ def _listens(port: int) -> bool:
 
 
 class Servers:
-    """One server of each kind, started when a test first asks for it.
+    """One server of each kind, started when a test first needs it.
 
     Args:
         folder: their data.

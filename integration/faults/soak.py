@@ -57,7 +57,7 @@ class Soak:
         self.dead = 0
 
     def run(self, seconds: float) -> list[str]:
-        """Work for so long, and return what was wrong."""
+        """Work for this many seconds, and return the problems found."""
         calm = self.started + CALM
         while time.monotonic() < self.started + seconds:
             self._dispatch()
@@ -72,7 +72,7 @@ class Soak:
         return list(self._wrong())
 
     def _dispatch(self) -> None:
-        """A round of all kinds of tasks, some of them later, one that fails for good."""
+        """A round of all kinds of tasks, some delayed, one that fails permanently."""
         words = [f"{len(self.expected) + n}" for n in range(ROUND)]
         calls = [
             Message(
@@ -186,7 +186,7 @@ def _settings(driver: str, url: str) -> dict[str, str]:
 
 
 def _table(looks: Sequence[tuple[float, Vitals, int]]) -> str:
-    """About ten of the looks, evenly spread."""
+    """About ten of the samples, evenly spread."""
     step = max(1, len(looks) // 10)
     lines = ["|   after | memory | sockets | threads | stored |", "|" + "---:|" * 5]
     lines += [

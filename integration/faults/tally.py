@@ -1,4 +1,4 @@
-"""What the log says of tasks that write down when they start and end."""
+"""Evaluates the log of tasks that record their start and end."""
 
 import re
 import signal
@@ -29,7 +29,7 @@ def finish(
     raises: bool = False,
     exits: Sequence[int] = (0, -signal.SIGKILL),
 ) -> Row:
-    """End the workers, and say what the fault cost, as `Load.finish` does.
+    """End the workers, and report the cost of the fault, as `Load.finish` does.
 
     Where tasks die, or raise something, their tracebacks are no complaints.
     """
@@ -48,7 +48,7 @@ def finish(
 
 
 def limits(application: Application) -> Limits:
-    """What the application's driver says that it can do."""
+    """The limits that the application's driver declares."""
 
     async def ask(driver: BaseDriver) -> Limits:
         return driver.limits
@@ -62,7 +62,7 @@ def members(application: Application) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that nobody has waited for yet does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

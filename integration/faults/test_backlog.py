@@ -54,7 +54,7 @@ def _ran(application: Application) -> int:
 
 
 async def _browse(driver: BaseDriver) -> None:
-    """Look at what waits, where that can be looked at.
+    """Browse the waiting messages, if the driver can show them.
 
     What is taken at this moment may be missing in a page.
     """

@@ -78,7 +78,7 @@ def test_what_runs_while_the_broker_is_away_runs_once(
     assert [application.log()[f"start {n}"] for n in range(5)] == [1] * 5
 
 
-def test_producers_are_told_at_once(
+def test_producers_get_an_error_at_once(
     application: Application, server: Server, report: Report
 ) -> None:
     producer = Producer()
@@ -106,7 +106,7 @@ def test_producers_are_told_at_once(
 
 @dataclass(slots=True)
 class Producer:
-    """Stores one message after the other, whatever happens to the broker.
+    """Stores one message after the other, also while the broker is down.
 
     Attributes:
         accepted: ids that the broker had when `enqueue` returned.

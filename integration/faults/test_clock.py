@@ -51,7 +51,7 @@ pytestmark = pytest.mark.parametrize(
 def test_the_clocks_of_workers_do_not_matter(
     application: Application, report: Report, monkeypatch: pytest.MonkeyPatch, off: int
 ) -> None:
-    """One worker is off, and asks, holds, retries and fails; another stands by for what is due."""
+    """A worker with a wrong clock fetches, holds, retries and fails; another has the right one."""
     application.dispatch(*_work())
     _skew(application, monkeypatch, off)
     application.start_worker("--lease", str(LEASE), "--concurrency", "10")

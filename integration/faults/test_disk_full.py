@@ -83,7 +83,7 @@ def _survives(
     empty: Callable[[], object],
     says: str,
 ) -> None:
-    """Producers hear of it in one line; a worker goes on when there is room again."""
+    """Producers get an error of one line; a worker resumes when there is space again."""
     work = Load(application, 200, 0.02)
     work.start_worker("--concurrency", "10", "--lease", "3")
     work.await_ended(0.2)

@@ -45,7 +45,7 @@ def test_garbage_is_kept_byte_for_byte(application: Application, report: Report)
 def test_what_a_newer_worker_can_read_waits_for_it(
     application: Application, report: Report
 ) -> None:
-    """In the middle of a deployment: nothing is dead, and what was newer runs when it can."""
+    """In the middle of a deployment: no message is dead, and newer ones run after the update."""
     codec = EnvelopeCodec(MsgpackSerializer(), Signer([SECRET]))
     signed = codec.encode(Envelope("tasks:note", (), {"word": "signed"}))
     evil = ("os:system", "tasks:unregistered", "tasks:log")
@@ -91,13 +91,13 @@ def test_a_signature_that_does_not_fit_yet_waits_for_its_key(
 
 
 def _deploy(application: Application) -> None:
-    """A newer release of the application, which knows one task more."""
+    """A newer release of the application, with one more task."""
     with (application.directory / "tasks.py").open("a") as file:
         file.write(LATER)
 
 
 async def _take_away(driver: BaseDriver, count: int) -> Sequence[Delivery]:
-    """Take so many messages out of the queue, also those that are not due yet."""
+    """Take this many messages out of the queue, including those not due yet."""
     taken: list[Delivery] = []
     while len(taken) < count:
         more = await driver.dequeue(["default"], limit=count, lease=60, wait=30)

@@ -34,7 +34,7 @@ def test_kill_9_at_random(
 
 
 def test_kill_9_of_a_process_of_the_pool(application: Application, report: Report) -> None:
-    """What it ran is tried again, the attempt counts, and no other task is touched."""
+    """Its task is retried, the attempt counts, and no other task is affected."""
     in_processes = (("wait_in_process", {"number": number}) for number in range(2))
     beside = (("wait_for_file", {"number": number}) for number in range(2, 6))
     application.dispatch(*in_processes, *beside)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.parametrize(
 )
 
 
-def test_a_worker_says_so_and_a_fleet_tries_again(
+def test_a_worker_exits_with_one_line_and_a_fleet_retries(
     application: Application, server: Server, report: Report
 ) -> None:
     server.kill()

@@ -88,7 +88,7 @@ def test_packets_vanish_for_a_while(
 def test_connections_are_half_open(
     application: Application, proxy: Proxy, load: MakeLoad, report: Report
 ) -> None:
-    """They vanish for good, and nobody is told; only new ones work."""
+    """Connections vanish permanently and without notice; only new ones work."""
     work = load(200, seconds=0.05)
     work.start_worker("--concurrency", str(CONCURRENCY), "--lease", "2")
     work.await_ended(0.3)

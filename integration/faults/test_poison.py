@@ -1,4 +1,4 @@
-"""Messages that kill what runs or reads them, every time."""
+"""Messages that kill the process that runs or reads them, every time."""
 
 import signal
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ def test_with_one_attempt_it_does_not_run_again(application: Application, report
 def test_what_kills_its_reader_kills_one_worker_and_one_child(
     application: Application, report: Report
 ) -> None:
-    """It would kill worker after worker, as nothing that was read says how often it may."""
+    """It would kill worker after worker, because its `max_attempts` is never read."""
     _run_with_module(application, report, "kills_on_import")
 
 

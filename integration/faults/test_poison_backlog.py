@@ -1,4 +1,4 @@
-"""Many messages that kill what runs them, beside messages that do no harm."""
+"""Many messages that kill the process that runs them, beside harmless messages."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ OPTIONS = ("--lease", "5", "--concurrency", "20", "--queues", f"{POISON},{HEALTH
 def test_a_backlog_of_poison_holds_up_no_other_queue(
     application: Application, report: Report, scale: int
 ) -> None:
-    """Each killer has one attempt left, and so has one task that goes on until the others ended."""
+    """Each killer has one attempt left, as does a task that runs until the others have ended."""
     add_poison(application)
     application.worker_settings["default_max_attempts"] = "2"
     slow = 5 if application.settings["driver"] == "sqs" else 1

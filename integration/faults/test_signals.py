@@ -1,4 +1,4 @@
-"""Workers that are told to end: in every phase, and twice."""
+"""Signals that end workers: in every phase, and twice."""
 
 import re
 import signal
@@ -41,7 +41,7 @@ def test_while_it_waits_for_messages(application: Application) -> None:
 
 
 def test_while_it_works(application: Application, report: Report) -> None:
-    """What runs comes to its end; what was not begun goes back, uncounted."""
+    """Running tasks finish; messages that have not started are released, uncounted."""
     application.dispatch(*(("wait_for_file", {"number": n}) for n in range(50)), queue="low")
     options = ("--queues", "high,default,low", "--concurrency", "20")
     worker = application.start_worker(*options)
@@ -63,7 +63,7 @@ def test_while_it_works(application: Application, report: Report) -> None:
 
 
 def test_twice(application: Application, report: Report) -> None:
-    """What runs is given back uncounted, at once."""
+    """Running tasks are released uncounted, at once."""
     application.dispatch(*(("wait_for_file", {"number": n}) for n in range(5)))
     worker = application.start_worker()
     until(lambda: len(runs(application, "start")) == 5, "the tasks have started")
@@ -96,6 +96,6 @@ def test_to_a_fleet(application: Application, report: Report) -> None:
 
 
 def _ends(worker: "subprocess.Popen[str]", number: int = signal.SIGTERM) -> int:
-    """The exit code of a worker that is told to end, and does so at once."""
+    """Signal a worker and return its exit code; it ends at once."""
     worker.send_signal(number)
     return worker.wait(PROMPT)

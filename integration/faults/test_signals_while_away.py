@@ -1,4 +1,4 @@
-"""Workers that are told to end while they cannot reach their broker, or only slowly."""
+"""Signals that end workers while their broker is unreachable or slow."""
 
 import signal
 import subprocess
@@ -85,6 +85,6 @@ def _cut_off(proxy: Proxy) -> None:
 
 
 def _ends(worker: "subprocess.Popen[str]", patience: float) -> int:
-    """The exit code of a worker that is told to end, and does so in time."""
+    """Signal a worker and return its exit code; it ends in time."""
     worker.send_signal(signal.SIGTERM)
     return worker.wait(patience)

@@ -13,7 +13,7 @@ HELD = 12
 LEASE = ("--lease", "1")
 
 
-def test_what_nobody_took_over_goes_on(application: Application, report: Report) -> None:
+def test_tasks_that_were_not_taken_over_continue(application: Application, report: Report) -> None:
     first = _holding(application, "wait_for_file")
     first.send_signal(signal.SIGSTOP)
     until(lambda: application.stats().ready == HELD, "the leases have run out")
@@ -79,7 +79,7 @@ def _holding(application: Application, task: str) -> "subprocess.Popen[str]":
 
 
 def _over(application: Application) -> int:
-    """Tasks that have ended in the first worker, one way or the other."""
+    """Tasks that have ended in the first worker, with any outcome."""
     cancelled = application.output().count("its lease was lost")
     return runs(application, "mixed").total() + cancelled
 

@@ -1,4 +1,4 @@
-"""What a worker has open, as the kernel knows it, and what it should not have printed."""
+"""A worker's sockets, threads and memory, read from the kernel, and lines it should not print."""
 
 import itertools
 import os
@@ -20,7 +20,7 @@ FEW_SOCKETS, FEW_THREADS = 4, 6
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """What a process has at one moment.
+    """The resources of a process at one moment.
 
     Attributes:
         sockets: that are open, connections and others.
@@ -50,7 +50,7 @@ class Vitals:
 
 
 def vitals(pid: int) -> Vitals:
-    """What a process has now; nothing where it has ended, or where there is no ``/proc``."""
+    """The resources of a process now; all zero if it has ended, or without ``/proc``."""
     place = Path(f"/proc/{pid}")
     try:
         status = (place / "status").read_text()
@@ -62,7 +62,7 @@ def vitals(pid: int) -> Vitals:
 
 
 def complaints(output: str) -> list[str]:
-    """Lines of a worker's output that tell of something left behind, or of an error in the code.
+    """Lines of a worker's output that report leftovers, or an error in the code.
 
     The log line of a dead task is followed by that task's traceback, which is none: at once, or
     after the error itself where it was raised in another process.
