@@ -1,1 +1,1 @@
-"""The contract suite for drivers, faults that it catches, and tools for users' own tests."""
+"""The contract suite for drivers, the planted faults it catches, and tools for users' tests."""

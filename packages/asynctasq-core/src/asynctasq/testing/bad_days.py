@@ -1,9 +1,9 @@
-"""What a right driver does to its engine on a bad day, each as a memory driver that does it.
+"""Right drivers on a bad network: memory drivers that lose answers and raise foreign errors.
 
 The drivers of `asynctasq.testing.faults` break a promise of the seam, and the contract catches
-them. These keep every promise: the network between them and their broker does not, or a library
-lets an error through that nobody translated. An engine that is right runs every task, and counts
-its attempts.
+them. These drivers keep every promise, but the network between them and their broker fails, or a
+client library raises an error that was not translated. A correct engine runs every task, and
+counts its attempts.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ BAD_DAYS: list[type["BadDay"]] = []
 
 
 class BadDay(MemoryDriver):
-    """Counts calls, so that some of them can go wrong. All drivers of one store share the count.
+    """Counts calls, and fails some of them. All drivers of one store share the count.
 
     Attributes:
-        failing: numbers of the calls of each method that go wrong, from 1.
-        burns_attempts: a message may be delivered without its worker seeing it, so that it
-            has fewer attempts than it is allowed.
+        failing: the numbers of the calls of each method that fail, from 1.
+        burns_attempts: a delivery may not reach its worker, so that a message has fewer attempts
+            than it is allowed.
     """
 
     failing: ClassVar[frozenset[int]] = frozenset({1, 2, 4})
@@ -40,14 +40,14 @@ class BadDay(MemoryDriver):
             BAD_DAYS.append(cls)
 
     def goes_wrong(self, method: str) -> bool:
-        """Count a call, and tell whether this one goes wrong."""
+        """Count a call; return whether it fails."""
         key = self.settings.location(), method
         self.calls[key] += 1
         return self.calls[key] in self.failing
 
 
 class _Raises(BadDay):
-    """Raises `error` from one method, before or after the call was carried out."""
+    """Raises `error` from one method, before or after the call is carried out."""
 
     method: ClassVar[str]
     error: ClassVar[Exception]
@@ -93,7 +93,7 @@ class _Raises(BadDay):
         return lost
 
     async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
-        """Remember a worker."""
+        """Register a worker."""
         wrong = self._before("heartbeat")
         await super().heartbeat(worker, ttl=ttl)
         if wrong:
@@ -112,7 +112,7 @@ class SettlesAndFails(_Raises):
 
 
 class TakesAndFails(_Raises):
-    """Messages are leased, and the answer is lost: they come back when the lease ends."""
+    """Messages are leased, and the answer is lost: they are delivered again when the lease ends."""
 
     method, error, is_applied, burns_attempts = "dequeue", _AWAY, True, True
 
@@ -124,13 +124,13 @@ class ExtendsAndFails(_Raises):
 
 
 class SettlesWithAForeignError(_Raises):
-    """The client library raises what nobody translated, before the outcomes are applied."""
+    """An untranslated error of the client library, before the outcomes are applied."""
 
     method, error = "settle", _BROKEN
 
 
 class SettlesAndRaisesAForeignError(_Raises):
-    """The same, after they are applied."""
+    """An untranslated error of the operating system, after the outcomes are applied."""
 
     method, error, is_applied = "settle", _FULL, True
 
@@ -155,10 +155,10 @@ class RegistersWithAForeignError(_Raises):
 
 
 class AnswersAfterTheNextFetch(BadDay):
-    """Outcomes are applied, and the answer comes after what they let come again."""
+    """Outcomes are applied, and the answer arrives after the next delivery of their messages."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
-        """Apply outcomes, and answer late."""
+        """Apply outcomes, and return late."""
         lost = await super().settle(settlements)
         await asyncio.sleep(0.05)
         return lost
@@ -179,7 +179,7 @@ class TakesLongerThanALease(BadDay):
 
 
 class ForgetsTheFirstClaim(BadDay):
-    """Stalls for longer than a lease: a claim is carried out whose answer never comes."""
+    """Stalls for longer than a lease: a claim is carried out, and its answer is lost."""
 
     failing = frozenset({1})
 

@@ -3,17 +3,17 @@
 import random
 import socket
 
-#: Below those that Linux and others give to outgoing connections, also with the 10,000 that a node
-#: of a Redis Cluster adds.
+#: Below the ports that systems assign to outgoing connections, even with the 10,000 that a node of
+#: a Redis Cluster adds.
 RANGE = range(12_000, 22_000)
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on, for a server that may be away for a while.
+    """Return a free port of this machine, for a server that may be stopped for a while.
 
-    Not one that the system picks: those are for outgoing connections as well. Whoever knocks at
-    such a port while the server is away is given it as his own some day, is connected to himself,
-    and the server cannot come back.
+    The port is not one that the system assigns: those serve outgoing connections as well. A client
+    that retries such a port while the server is away is eventually assigned it as its own, connects
+    to itself, and the server cannot bind the port again.
     """
     while True:
         port = random.choice(RANGE)

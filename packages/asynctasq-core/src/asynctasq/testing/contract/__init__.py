@@ -7,12 +7,12 @@ A driver's author overrides one fixture::
         def new_driver(self):
             return lambda: MyDriver(MySettings(...))
 
-It returns a function that makes an unconnected driver; all the drivers it makes share their
-messages. Each test uses fresh queue names and cleans nothing up. What a broker cannot do is
-said by its `Limits`, whose tests are then expected to fail; any other gap is an inherited test
-marked ``xfail`` with a reason. An ability has a class of its own: `InspectorContract`,
-`WorkersContract`, `DiagnosticsContract`. A broker that is a server has `UnreachableContract` too,
-whose `new_driver` makes drivers that connect to nothing.
+The fixture returns a function that makes an unconnected driver; all the drivers it makes share
+their messages. Each test uses fresh queue names and removes nothing. A driver's `Limits` declare
+what its broker cannot do, and the tests of that are expected to fail; for any other gap, mark the
+inherited test ``xfail`` with a reason. Each capability has its own class: `InspectorContract`,
+`ControlContract`, `WorkersContract`, `DiagnosticsContract`. For a broker that is a server, there is
+`UnreachableContract`, whose `new_driver` makes drivers that connect to nothing.
 """
 
 from importlib.util import find_spec
@@ -76,8 +76,8 @@ class DriverContract(
     ExtendContract,
     AbandonedContract,
 ):
-    """All that every driver promises."""
+    """All promises of the seam."""
 
 
 class InspectorContract(CountsContract, BrowseContract, RepairContract):
-    """All that the `Inspector` ability promises."""
+    """All promises of the `Inspector` capability."""

@@ -1,4 +1,4 @@
-"""What `Delivery.abandoned` promises: it tells a lost attempt from one that had an outcome."""
+"""The promise of `Delivery.abandoned`: it tells a lost attempt from one that had an outcome."""
 
 import pytest
 

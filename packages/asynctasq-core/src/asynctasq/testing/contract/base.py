@@ -1,4 +1,4 @@
-"""What every contract class shares: drivers, fresh names, and steps that wait with a limit."""
+"""The base of the contract classes: drivers, fresh names, and steps that wait with a limit."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -17,7 +17,7 @@ from asynctasq.drivers import (
     StoredMessage,
 )
 
-#: Makes an unconnected driver; all that come from one of them share their messages.
+#: Makes an unconnected driver; the drivers of one function share their messages.
 NewDriver = Callable[[], BaseDriver]
 #: The same, connected; the suite disconnects it.
 ConnectDriver = Callable[[], Awaitable[BaseDriver]]
@@ -30,9 +30,8 @@ class Contract:
     """The base of all contract classes: override `new_driver`, and nothing else.
 
     Attributes:
-        patience: seconds after which an effect that has not come counts as missing. Only a
-            failing test waits that long.
-        large: messages in what counts as a large batch: more than a broker's own limits.
+        patience: seconds to wait for an effect. Only a failing test waits that long.
+        large: the number of messages in a large batch: above the limits of any broker's calls.
     """
 
     pytestmark = pytest.mark.anyio
@@ -41,17 +40,17 @@ class Contract:
 
     @pytest.fixture
     def anyio_backend(self) -> str:
-        """Drivers are asyncio's."""
+        """Drivers run on asyncio."""
         return "asyncio"
 
     @pytest.fixture
     def new_driver(self) -> NewDriver:
-        """A function that makes an unconnected driver: yours to override."""
+        """A function that makes an unconnected driver; override it."""
         pytest.fail("override the fixture new_driver: it returns a function that makes a driver")
 
     @pytest.fixture
     async def connect_driver(self, new_driver: NewDriver) -> AsyncIterator[ConnectDriver]:
-        """A function that makes one more connected driver on the same messages."""
+        """A function that makes another connected driver with the same messages."""
         async with AsyncExitStack() as stack:
 
             async def connect() -> BaseDriver:
@@ -69,22 +68,22 @@ class Contract:
 
     @pytest.fixture
     async def other_driver(self, connect_driver: ConnectDriver) -> BaseDriver:
-        """A second connected driver, as another process has it."""
+        """A second connected driver, as in another process."""
         return await connect_driver()
 
     @pytest.fixture
     def queue(self) -> str:
-        """The name of a queue nobody uses."""
+        """The name of an unused queue."""
         return fresh("queue")
 
     @pytest.fixture
     def other_queue(self) -> str:
-        """The name of another one."""
+        """The name of another unused queue."""
         return fresh("queue")
 
     @pytest.fixture
     def refused_queue(self) -> str:
-        """A queue from which nothing can be taken: yours to override where you can make one."""
+        """A queue from which a dequeue fails; override it if the broker has another kind."""
         return f"refused\0{'x' * 5000}"
 
     @pytest.fixture
@@ -95,7 +94,7 @@ class Contract:
     async def drain(
         self, driver: BaseDriver, *queues: str, count: int = 1, lease: float = LONG
     ) -> list[Delivery]:
-        """Dequeue until there are `count` deliveries, and fail when they do not come."""
+        """Dequeue until there are `count` deliveries; fail if they do not arrive."""
         taken: list[Delivery] = []
         deadline = time.monotonic() + self.patience
         while len(taken) < count and (left := deadline - time.monotonic()) > 0:
@@ -104,7 +103,7 @@ class Contract:
         return taken
 
     async def take(self, driver: BaseDriver, queue: str, *, lease: float = LONG) -> Delivery:
-        """Dequeue one message, and fail when none comes."""
+        """Dequeue one message; fail if none arrives."""
         return (await self.drain(driver, queue, lease=lease))[0]
 
     async def hold(
@@ -120,43 +119,43 @@ class Contract:
         return [lost, await self.take(driver, queue)]
 
     async def nothing_comes(self, driver: BaseDriver, *queues: str, within: float = 0.0) -> None:
-        """Fail when a message of `queues` is delivered within so many seconds."""
+        """Fail if a message of `queues` is delivered within `within` seconds."""
         taken = await driver.dequeue(queues, limit=10, lease=LONG, wait=within)
         assert list(taken) == []
 
     def prompt(self, started: float) -> bool:
-        """Whether this is soon enough after `started` that somebody must have woken us."""
+        """Whether so little time has passed since `started` that a wake-up was the cause."""
         return time.monotonic() - started < self.patience / 3
 
 
 def fresh(kind: str) -> str:
-    """A name nobody uses."""
+    """Return an unused name."""
     return f"{kind}-{uuid4().hex}"
 
 
 def message(queue: str, body: bytes = b"body", *, delay: float = 0.0) -> Message:
-    """A message with an id of its own."""
+    """Return a message with a fresh id."""
     return Message(fresh("message"), queue, body, delay)
 
 
 def messages(queue: str, count: int) -> list[Message]:
-    """Messages whose bodies are their numbers."""
+    """Return `count` messages, with their numbers as bodies."""
     return [message(queue, str(number).encode()) for number in range(count)]
 
 
 def settlements(
     deliveries: Sequence[Delivery], outcome: Outcome, *, delay: float = 0.0, note: str = ""
 ) -> list[Settlement]:
-    """The same outcome for each delivery."""
+    """Return a settlement with the same outcome for each delivery."""
     return [Settlement(delivery, outcome, delay, note) for delivery in deliveries]
 
 
 def ids(items: Sequence[Delivery | Message | StoredMessage]) -> list[str]:
-    """The ids in the order of `items`."""
+    """Return the ids in the order of `items`."""
     return [item.id for item in items]
 
 
 def needs(driver: BaseDriver, fact: str) -> None:
-    """Expect the test to fail where `Limits` says that the broker cannot do this."""
+    """Expect the test to fail if the driver's `Limits` exclude `fact`."""
     if not getattr(driver.limits, fact):
         pytest.xfail(f"Limits.{fact} is False")

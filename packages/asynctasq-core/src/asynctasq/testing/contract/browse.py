@@ -1,4 +1,4 @@
-"""What `Inspector.browse` and `Inspector.find` promise."""
+"""The promises of `Inspector.browse` and `Inspector.find`."""
 
 import asyncio
 

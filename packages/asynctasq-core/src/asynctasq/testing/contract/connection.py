@@ -1,4 +1,4 @@
-"""What `BaseDriver.connect`, `disconnect` and `sibling` promise, and every call when cancelled."""
+"""The promises of `BaseDriver.connect`, `disconnect` and `sibling`, and of cancelled calls."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ CALLS: dict[str, Call] = {
 
 
 class ConnectionContract(Contract):
-    """Connections come and go, cancelled calls harm nobody, and nothing is left behind."""
+    """Drivers reconnect, survive cancelled calls, and leave no task or thread behind."""
 
     async def test_connecting_twice_connects_once(self, new_driver: NewDriver, queue: str) -> None:
         driver = new_driver()
@@ -161,7 +161,7 @@ class ConnectionContract(Contract):
         assert self.prompt(started)
 
     async def assert_usable(self, driver: BaseDriver, queue: str) -> None:
-        """Fail unless a message goes all its way."""
+        """Fail unless a message can be stored, taken, extended and settled."""
         async with asyncio.timeout(self.patience):
             await driver.enqueue([sent := message(queue)])
             (taken,) = await self.drain(driver, queue)
@@ -171,7 +171,7 @@ class ConnectionContract(Contract):
 
 
 def _threads() -> set[threading.Thread]:
-    # The loop's own pool may grow by a name lookup; it ends with the loop, not with the driver.
+    # a name lookup may add a thread to the loop's own pool, which ends with the loop
     return {one for one in threading.enumerate() if not one.name.startswith("asyncio_")}
 
 

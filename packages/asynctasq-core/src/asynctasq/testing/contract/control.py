@@ -1,4 +1,4 @@
-"""What the `Control` ability promises."""
+"""The promises of the `Control` capability."""
 
 import asyncio
 import time
@@ -18,12 +18,12 @@ from asynctasq.testing.contract.base import (
 
 
 class ControlContract(Contract):
-    """Queues can be held back, and messages taken away from whoever holds them."""
+    """Queues can be paused, and held messages revoked."""
 
     @pytest.fixture
     def control(self, driver: BaseDriver) -> Control:
         """The driver, as `Control`."""
-        assert isinstance(driver, Control), "the driver has no Control ability"
+        assert isinstance(driver, Control), "the driver lacks the Control capability"
         return driver
 
     async def test_a_paused_queue_is_not_delivered(
@@ -83,7 +83,7 @@ class ControlContract(Contract):
     async def test_what_becomes_due_waits_for_the_resumption(
         self, driver: BaseDriver, control: Control, queue: str, short_lease: float
     ) -> None:
-        """Whether it was delayed, or its lease ran out."""
+        """Both delayed messages and those whose lease ran out."""
         held = await self.hold(driver, queue, lease=short_lease)
         await driver.enqueue([message(queue, delay=short_lease)])
         await control.pause(queue)

@@ -1,4 +1,4 @@
-"""What `Inspector.queues` promises."""
+"""The promises of `Inspector.queues` and `Inspector.counts`."""
 
 import asyncio
 import time
@@ -126,7 +126,7 @@ class CountsContract(InspectorSteps):
     async def becomes_listed(
         self, driver: BaseDriver, inspector: Inspector, names: list[str]
     ) -> None:
-        """Fail unless just these of the queues of this test are listed, in this order."""
+        """Fail unless exactly these queues of the test are listed, in this order."""
         common = min(names, key=len)[: len("queue-") + 32]
 
         async def listed() -> list[str]:

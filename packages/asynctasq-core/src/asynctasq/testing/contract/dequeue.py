@@ -1,4 +1,4 @@
-"""What `BaseDriver.dequeue` promises about which messages it takes."""
+"""The promises of `BaseDriver.dequeue` about the messages it takes."""
 
 import asyncio
 import time

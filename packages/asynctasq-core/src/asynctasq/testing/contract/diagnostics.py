@@ -1,4 +1,4 @@
-"""What the `Diagnostics` ability promises of a broker that is in order."""
+"""The promises of the `Diagnostics` capability, for a broker without problems."""
 
 import asyncio
 
@@ -9,11 +9,11 @@ from asynctasq.testing.contract.base import LONG, Contract, NewDriver, message
 
 
 class DiagnosticsContract(Contract):
-    """Whoever looks learns what to do, and changes nothing."""
+    """A diagnosis gives advice, and changes nothing."""
 
     @pytest.fixture
     def looking(self, new_driver: NewDriver) -> Diagnostics:
-        """A driver that is not connected, as what this class tests."""
+        """A driver that is not connected, as `Diagnostics`."""
         driver = new_driver()
         assert isinstance(driver, Diagnostics)
         return driver

@@ -1,4 +1,4 @@
-"""What `BaseDriver.enqueue` promises."""
+"""The promises of `BaseDriver.enqueue`."""
 
 import time
 
@@ -30,7 +30,7 @@ ODD_NAMES = (
 
 
 class EnqueueContract(Contract):
-    """Messages are stored as they are, once, in order, and are due after their delay."""
+    """Messages are stored unchanged, once, in order, and are due after their delay."""
 
     async def test_a_message_comes_out_as_it_went_in(self, driver: BaseDriver, queue: str) -> None:
         stored = message(queue, b"body")

@@ -1,4 +1,4 @@
-"""What `BaseDriver.extend` promises."""
+"""The promises of `BaseDriver.extend`."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What the contract classes of the `Inspector` ability share."""
+"""The base of the contract classes of the `Inspector` capability."""
 
 import asyncio
 import time
@@ -13,16 +13,16 @@ Counts = dict[State, int | None]
 
 
 class InspectorSteps(Contract):
-    """The base of the contract classes of the Inspector ability."""
+    """The base of the contract classes of the `Inspector` capability."""
 
     @pytest.fixture
     def inspector(self, driver: BaseDriver) -> Inspector:
-        """The connected driver as what this class tests."""
+        """The connected driver, as `Inspector`."""
         assert isinstance(driver, Inspector)
         return driver
 
     async def fill(self, driver: BaseDriver, queue: str) -> dict[State, list[str]]:
-        """Put messages of every state into `queue`; their ids, first delivered or dead first."""
+        """Put messages of every state into `queue`; return their ids, oldest first."""
         dead = await self.hold(driver, queue, count=2)
         await driver.settle(settlements(dead, Outcome.DEAD, note="why"))
         running = await self.hold(driver, queue, count=3)
@@ -37,14 +37,14 @@ class InspectorSteps(Contract):
         }
 
     async def counts(self, inspector: Inspector, queue: str) -> Counts:
-        """How many messages of each state `queue` holds."""
+        """Return the number of messages of each state in `queue`."""
         (stats,) = await inspector.counts([queue])
         return {state: getattr(stats, state.value) for state in State}
 
     async def assert_counts(
         self, driver: BaseDriver, inspector: Inspector, queue: str, expected: Mapping[State, int]
     ) -> None:
-        """Fail unless `queue` holds so many messages of each state, as far as it can tell."""
+        """Fail unless the known counts of `queue` are the expected ones."""
 
         async def known() -> dict[State, int]:
             counts = await self.counts(inspector, queue)
@@ -58,14 +58,14 @@ class InspectorSteps(Contract):
         assert counts == {state: expected[state] for state in counts}
 
     async def settles(self, driver: BaseDriver, is_so: Callable[[], Awaitable[bool]]) -> None:
-        """Give counts that lag the time to become true."""
+        """Wait until counts that lag become true."""
         deadline = time.monotonic() + (0 if driver.limits.exact_counts else self.patience)
         while not await is_so() and time.monotonic() < deadline:  # noqa: ASYNC110 - it is a server
             await asyncio.sleep(0.05)
 
 
 def needs_state(driver: BaseDriver, *states: State) -> None:
-    """Expect the test to fail where messages of these states cannot be looked into."""
+    """Expect the test to fail if messages of these states cannot be inspected."""
     if missing := set(states) - driver.limits.inspects:
         names = ", ".join(sorted(state.name for state in missing))
         pytest.xfail(f"Limits.inspects is without {names}")

@@ -1,4 +1,4 @@
-"""What `Inspector.requeue`, `Inspector.delete` and `Inspector.purge` promise."""
+"""The promises of `Inspector.requeue`, `Inspector.delete` and `Inspector.purge`."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from asynctasq.testing.contract.inspector import InspectorSteps, needs_state
 
 
 class RepairContract(InspectorSteps):
-    """Messages are put right by id, and nothing else is touched."""
+    """Messages are requeued and deleted by id, and others do not change."""
 
     async def test_a_requeued_message_is_new(
         self, driver: BaseDriver, inspector: Inspector, queue: str

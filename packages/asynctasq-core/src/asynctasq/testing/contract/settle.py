@@ -1,4 +1,4 @@
-"""What `BaseDriver.settle` promises."""
+"""The promises of `BaseDriver.settle`."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ AGAIN = (Outcome.RETRY, Outcome.RELEASE)
 
 
 class SettleContract(Contract):
-    """Each outcome is applied while its lease is good, and changes nothing when it is lost."""
+    """An outcome is applied while its lease is held, and changes nothing when that is lost."""
 
     async def test_done_removes_it_for_good(
         self, driver: BaseDriver, queue: str, short_lease: float

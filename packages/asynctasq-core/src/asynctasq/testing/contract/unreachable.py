@@ -1,4 +1,4 @@
-"""What `BaseDriver.connect` promises when nobody answers."""
+"""The promises of `BaseDriver.connect` when the broker does not answer."""
 
 import asyncio
 
@@ -38,7 +38,7 @@ class UnreachableContract(Contract):
         tasks = asyncio.all_tasks()
         driver = new_driver()
         if not isinstance(driver, Diagnostics):
-            pytest.skip("it cannot diagnose")
+            pytest.skip("the driver lacks the Diagnostics capability")
         async with asyncio.timeout(self.patience):
             with pytest.raises(BrokerUnavailable):
                 await driver.diagnose()

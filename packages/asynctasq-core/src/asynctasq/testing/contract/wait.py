@@ -1,4 +1,4 @@
-"""What `BaseDriver.dequeue` promises about waiting."""
+"""The promises of `BaseDriver.dequeue` about waiting."""
 
 import asyncio
 import random
@@ -167,7 +167,7 @@ class WaitContract(Contract):
     async def start_waiting(
         self, group: asyncio.TaskGroup, driver: BaseDriver, *queues: str
     ) -> asyncio.Task[Sequence[Delivery]]:
-        """Start a dequeue and let it come to its waiting."""
+        """Start a dequeue, and let it begin to wait."""
         dequeue = driver.dequeue(queues, limit=1, lease=LONG, wait=self.patience)
         task = group.create_task(dequeue)
         await asyncio.sleep(0.03)

@@ -1,4 +1,4 @@
-"""What the `Workers` ability promises."""
+"""The promises of the `Workers` capability."""
 
 import asyncio
 import time
@@ -12,17 +12,17 @@ from asynctasq.testing.contract.base import Contract, fresh
 
 
 class WorkersContract(Contract):
-    """A worker is remembered until it is forgotten or not heard from."""
+    """A worker is listed until it is forgotten, or its heartbeats stop."""
 
     @pytest.fixture
     def registry(self, driver: BaseDriver) -> Workers:
-        """The connected driver as what this class tests."""
+        """The connected driver, as `Workers`."""
         assert isinstance(driver, Workers)
         return driver
 
     @pytest.fixture
     def worker(self) -> WorkerInfo:
-        """A worker nobody has heard of."""
+        """A worker that is not registered."""
         return WorkerInfo(
             id=fresh("worker"),
             host="häuschen.example",
@@ -35,7 +35,7 @@ class WorkersContract(Contract):
         )
 
     async def heard(self, registry: Workers, *ids: str) -> list[tuple[WorkerInfo, float]]:
-        """What is remembered of these workers."""
+        """The registry's entries for these workers."""
         return [item for item in await registry.workers() if item[0].id in ids]
 
     async def test_a_heartbeat_is_remembered(self, registry: Workers, worker: WorkerInfo) -> None:
@@ -112,6 +112,6 @@ class WorkersContract(Contract):
         assert listed == sorted(names)
 
     async def register(self, registry: Workers, worker: WorkerInfo, names: Sequence[str]) -> None:
-        """Let several workers be heard."""
+        """Send a heartbeat of several workers."""
         for name in names:
             await registry.heartbeat(replace(worker, id=name), ttl=60)

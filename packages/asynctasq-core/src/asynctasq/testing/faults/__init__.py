@@ -1,7 +1,7 @@
-"""Drivers with one fault each, and the test of the contract that must catch it.
+"""Drivers with one planted fault each, and the test of the contract that must catch it.
 
-Each is the memory driver with one promise broken, in a way a broker's client, a storage or a
-hurried author breaks it. They test the suite, and show a driver's author what to look out for.
+Each is the memory driver with one broken promise, as a client library, a storage or a hurried
+author would break it. They test the suite, and show driver authors common mistakes.
 """
 
 from asynctasq.testing.faults import (

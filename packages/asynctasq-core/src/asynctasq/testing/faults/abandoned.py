@@ -1,4 +1,4 @@
-"""Drivers that tell wrongly whether the attempt before had an outcome."""
+"""Drivers that report `Delivery.abandoned` wrongly."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from asynctasq.testing.faults.registry import caught_by
 
 
 class _Tells(MemoryDriver):
-    """Says of each delivery what `tell` says."""
+    """Marks each delivery with the result of `tell`."""
 
     def tell(self, delivery: Delivery) -> bool:
         """Whether it is abandoned."""
@@ -19,26 +19,26 @@ class _Tells(MemoryDriver):
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Take, and tell."""
+        """Take messages, and mark them."""
         taken = await super().dequeue(queues, limit=limit, lease=lease, wait=wait)
         return [replace(one, abandoned=self.tell(one)) for one in taken]
 
 
 @caught_by(AbandonedContract.test_a_lease_that_runs_out_abandons)
 class TellsNothingAbandoned(_Tells):
-    """It promises to tell, and does not."""
+    """It promises to report abandoned messages, and does not."""
 
     def tell(self, delivery: Delivery) -> bool:
-        """Nothing is."""
+        """Always false."""
         return False
 
 
 @caught_by(AbandonedContract.test_an_outcome_does_not_abandon)
 class TakesARetryForAbandoned(_Tells):
-    """It sees only that this is not the first delivery."""
+    """It checks only whether this is the first delivery."""
 
     def tell(self, delivery: Delivery) -> bool:
-        """All but first attempts are."""
+        """True for every attempt but the first."""
         return delivery.attempt > 1
 
 
@@ -60,13 +60,13 @@ class _Forgets(MemoryDriver):
 
 @caught_by(AbandonedContract.test_what_is_released_stays_abandoned)
 class ForgetsWhatItReleases(_Forgets):
-    """It takes a release for an outcome of the attempt."""
+    """It treats a release as an outcome of the attempt."""
 
     outcome, mark = Outcome.RELEASE, False
 
 
 @caught_by(AbandonedContract.test_a_retry_is_an_outcome_of_what_was_abandoned)
 class NeverForgets(_Forgets):
-    """Once abandoned, always abandoned."""
+    """It keeps the mark after a retry."""
 
     outcome, mark = Outcome.RETRY, True

@@ -1,4 +1,4 @@
-"""Drivers whose inspector or worker registry is wrong."""
+"""Drivers whose capabilities `Inspector` or `Workers` are wrong."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,28 +33,28 @@ class CountsHeldAsReady(MemoryDriver):
 
 @caught_by(CountsContract.test_a_queue_with_one_message_is_listed)
 class HidesQueuesOfTheDead(MemoryDriver):
-    """It lists queues that have something to deliver."""
+    """It lists only queues with messages to deliver."""
 
     async def queues(self) -> Sequence[QueueStats]:
-        """Leave out what is only dead."""
+        """Leave out queues that hold only dead messages."""
         return [one for one in await super().queues() if one.unfinished]
 
 
 @caught_by(CountsContract.test_queues_are_counted_in_the_order_asked_for)
 class CountsInItsOwnOrder(MemoryDriver):
-    """It answers with what it has, by name."""
+    """It returns the queues that it has, by name."""
 
     async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
-        """Leave out the empty ones."""
+        """Leave out empty queues."""
         return [one for one in await super().queues() if one.queue in queues]
 
 
 @caught_by(CountsContract.test_a_message_whose_lease_ran_out_is_ready)
 class CallsALateHolderRunning(MemoryDriver):
-    """It counts receipts and does not look at the clock."""
+    """It counts receipts and ignores the ends of leases."""
 
     async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
-        """Call what was delivered running."""
+        """Count every delivered message as running."""
         return [
             replace(one, ready=0, running=one.unfinished) for one in await super().counts(queues)
         ]
@@ -62,7 +62,7 @@ class CallsALateHolderRunning(MemoryDriver):
 
 @caught_by(CountsContract.test_the_oldest_ready_message_tells_its_age)
 class KnowsNoAge(MemoryDriver):
-    """It does not say how far behind the workers are."""
+    """It does not report the age of the oldest message."""
 
     async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
         """Count without ages."""
@@ -76,13 +76,13 @@ class BrowsesBackwards(MemoryDriver):
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
     ) -> Sequence[StoredMessage]:
-        """Show the last first."""
+        """Show the last messages first."""
         return self._store.browse(queue, state)[::-1][offset : offset + limit]
 
 
 @caught_by(BrowseContract.test_pages_follow_each_other)
 class ShowsTheFirstPageOnly(MemoryDriver):
-    """It does not know of an offset."""
+    """It ignores the offset."""
 
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
@@ -93,7 +93,7 @@ class ShowsTheFirstPageOnly(MemoryDriver):
 
 @caught_by(BrowseContract.test_browsing_shows_one_state_and_nothing_else)
 class BrowsesAllStates(MemoryDriver):
-    """It shows whatever the queue holds."""
+    """It shows all messages of the queue."""
 
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
@@ -105,7 +105,7 @@ class BrowsesAllStates(MemoryDriver):
 
 @caught_by(BrowseContract.test_a_dead_message_shows_its_attempts_and_its_note)
 class ForgetsTheNote(MemoryDriver):
-    """Nobody learns why the message died."""
+    """It does not return the note of a dead message."""
 
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
@@ -117,10 +117,10 @@ class ForgetsTheNote(MemoryDriver):
 
 @caught_by(BrowseContract.test_messages_are_found_in_the_order_asked_for)
 class FindsInItsOwnOrder(MemoryDriver):
-    """It answers in the order of its storage."""
+    """It returns messages in the order of its storage."""
 
     async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
-        """Find the last first."""
+        """Find messages in reverse order."""
         return (await super().find(queue, ids))[::-1]
 
 
@@ -144,7 +144,7 @@ class _KeepsAttempts(MemoryStore):
 
 @caught_by(RepairContract.test_a_requeued_message_is_new)
 class RequeuesWithItsAttempts(MemoryDriver):
-    """A requeued message dies again at once."""
+    """It keeps the attempts, so that a requeued message dies at once."""
 
     async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
         """Make messages deliverable, and keep their attempts."""
@@ -153,10 +153,10 @@ class RequeuesWithItsAttempts(MemoryDriver):
 
 @caught_by(RepairContract.test_only_dead_messages_are_requeued)
 class SaysItRequeuedEverything(MemoryDriver):
-    """It returns what it was asked for."""
+    """It returns the ids it was given."""
 
     async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
-        """Requeue, and call all of it done."""
+        """Requeue messages, and return every id."""
         await super().requeue(queue, ids)
         return ids
 
@@ -171,19 +171,19 @@ class _DeletesHeld(MemoryStore):
 
 @caught_by(RepairContract.test_deleting_leaves_the_holder_of_a_message_alone)
 class DeletesWhatIsHeld(MemoryDriver):
-    """It takes a message from under its worker."""
+    """It deletes a message while a worker holds it."""
 
     async def delete(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
-        """Remove whatever is stored."""
+        """Remove messages in any state."""
         return behaving_as(_DeletesHeld, self._store).delete(queue, ids)
 
 
 @caught_by(RepairContract.test_a_purge_removes_one_state_and_nothing_else)
 class PurgesEveryState(MemoryDriver):
-    """It drops the whole queue."""
+    """It purges the whole queue."""
 
     async def purge(self, queue: str, state: State) -> int:
-        """Remove what is not held."""
+        """Remove every message that is not held."""
         states = (State.READY, State.DELAYED, State.DEAD)
         counts = {one: await super(PurgesEveryState, self).purge(queue, one) for one in states}
         return counts[state]
@@ -191,25 +191,25 @@ class PurgesEveryState(MemoryDriver):
 
 @caught_by(RepairContract.test_held_messages_cannot_be_purged)
 class PurgesRunningQuietly(MemoryDriver):
-    """It says nothing of what it will not do."""
+    """It ignores a purge that it must refuse."""
 
     async def purge(self, queue: str, state: State) -> int:
-        """Remove what can be removed."""
+        """Do nothing for held messages."""
         return 0 if state is State.RUNNING else await super().purge(queue, state)
 
 
 @caught_by(WorkersContract.test_a_worker_not_heard_from_is_forgotten)
 class NeverForgetsAWorker(MemoryDriver):
-    """It shows workers that died."""
+    """It lists workers that died."""
 
     async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
-        """Remember for ever."""
+        """Register the worker without an end."""
         await super().heartbeat(worker, ttl=1e6)
 
 
 @caught_by(WorkersContract.test_a_worker_that_ended_is_forgotten)
 class IgnoresAWorkersEnd(MemoryDriver):
-    """It shows workers that ended."""
+    """It lists workers that ended."""
 
     async def forget(self, worker_id: str) -> None:
         """Do nothing."""
@@ -217,16 +217,16 @@ class IgnoresAWorkersEnd(MemoryDriver):
 
 @caught_by(WorkersContract.test_the_latest_heartbeat_replaces_the_one_before)
 class KeepsTheFirstHeartbeat(MemoryDriver):
-    """It inserts where it should replace."""
+    """It inserts, but does not replace."""
 
     async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
-        """Remember what is new only."""
+        """Register only new workers."""
         if worker.id not in [info.id for info, _ in await self.workers()]:
             await super().heartbeat(worker, ttl=ttl)
 
 
 @caught_by(RepairContract.test_what_cannot_be_looked_into_is_refused)
 class SaysItCannotLook(MemoryDriver):
-    """It shows what its limits say it cannot."""
+    """It shows states that its `Limits` exclude."""
 
     limits = replace(MemoryDriver.limits, inspects=frozenset({State.DEAD}))

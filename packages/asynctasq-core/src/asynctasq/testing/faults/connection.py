@@ -1,4 +1,4 @@
-"""Drivers that connect, disconnect and bear cancellation wrongly."""
+"""Drivers that connect, disconnect or handle cancellation wrongly."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ from asynctasq.testing.faults.registry import caught_by
 
 @caught_by(ConnectionContract.test_a_disconnect_ends_every_task_and_thread)
 class LeavesATaskBehind(MemoryDriver):
-    """Nobody stops its listener."""
+    """It does not stop its listener."""
 
     async def connect(self) -> None:
         """Start a task."""
@@ -24,7 +24,7 @@ class LeavesATaskBehind(MemoryDriver):
 
 @caught_by(ConnectionContract.test_a_disconnect_ends_every_task_and_thread)
 class LeavesAThreadBehind(MemoryDriver):
-    """Nobody stops its thread."""
+    """It does not stop its thread."""
 
     async def connect(self) -> None:
         """Start a thread."""
@@ -33,7 +33,7 @@ class LeavesAThreadBehind(MemoryDriver):
 
 @caught_by(ConnectionContract.test_connecting_twice_connects_once)
 class RefusesASecondConnect(MemoryDriver):
-    """Its connect is no more than once."""
+    """Its second `connect` is an error."""
 
     connected = False
 
@@ -46,7 +46,7 @@ class RefusesASecondConnect(MemoryDriver):
 
 @caught_by(ConnectionContract.test_disconnecting_twice_is_no_error)
 class RefusesASecondDisconnect(MemoryDriver):
-    """Its disconnect needs a connection."""
+    """Its `disconnect` needs a connection."""
 
     connected = False
 
@@ -63,7 +63,7 @@ class RefusesASecondDisconnect(MemoryDriver):
 
 @caught_by(ConnectionContract.test_it_connects_again_after_a_disconnect)
 class ConnectsOnce(MemoryDriver):
-    """Its client cannot be opened again."""
+    """Its client cannot be reopened."""
 
     closed = False
 
@@ -73,13 +73,13 @@ class ConnectsOnce(MemoryDriver):
             raise BrokerUnavailable("closed")
 
     async def disconnect(self) -> None:
-        """Disconnect for ever."""
+        """Disconnect permanently."""
         self.closed = True
 
 
 @caught_by(ConnectionContract.test_a_disconnect_ends_a_waiting_dequeue)
 class WaitsOnWhenDisconnected(MemoryDriver):
-    """Its dequeue does not hear of the end."""
+    """Its waiting dequeue does not end with the connection."""
 
     async def disconnect(self) -> None:
         """Do nothing."""
@@ -87,7 +87,7 @@ class WaitsOnWhenDisconnected(MemoryDriver):
 
 @caught_by(ConnectionContract.test_disconnecting_settles_nothing)
 class GivesBackOnDisconnect(MemoryDriver):
-    """Its broker returns what a closed connection held."""
+    """Its broker releases the messages of a closed connection."""
 
     def __init__(self, settings: DriverSettings | None = None) -> None:
         super().__init__(settings)
@@ -96,29 +96,29 @@ class GivesBackOnDisconnect(MemoryDriver):
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Take, and remember."""
+        """Take messages, and remember them."""
         taken = await super().dequeue(queues, limit=limit, lease=lease, wait=wait)
         self.held.extend(taken)
         return taken
 
     async def disconnect(self) -> None:
-        """Release all that is remembered."""
+        """Release all remembered messages."""
         await super().settle([Settlement(one, Outcome.RELEASE) for one in self.held])
 
 
 @caught_by(ConnectionContract.test_messages_outlive_the_driver_that_stored_them)
 class TakesItsMessagesAlong(MemoryDriver):
-    """What it did not flush is gone with it."""
+    """It loses messages that it did not flush."""
 
     async def disconnect(self) -> None:
-        """Remove all that is ready."""
+        """Remove all ready messages."""
         for stats in await super().queues():
             await super().purge(stats.queue, State.READY)
 
 
 @caught_by(ConnectionContract.test_a_cancelled_call_leaves_the_driver_usable)
 class KeepsTheConnectionOfACancelledCall(MemoryDriver):
-    """It gives its only connection back on the way that has no cancellation."""
+    """It returns its only connection to the pool only if the call is not cancelled."""
 
     def __init__(self, settings: DriverSettings | None = None) -> None:
         super().__init__(settings)
@@ -136,12 +136,12 @@ class KeepsTheConnectionOfACancelledCall(MemoryDriver):
 
 @caught_by(ConnectionContract.test_many_calls_at_once_do_not_mix)
 class MixesAnswersUp(MemoryDriver):
-    """It gives one caller the answer of another."""
+    """It returns the answer of one call from another."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Leave the answer where the next one overwrites it."""
+        """Store the answer where the next call overwrites it."""
         self.answer = await super().dequeue(queues, limit=limit, lease=lease, wait=wait)
         await asyncio.sleep(0)
         return self.answer
@@ -149,7 +149,7 @@ class MixesAnswersUp(MemoryDriver):
 
 @caught_by(ConnectionContract.test_a_sibling_works_on_another_threads_loop)
 class IsItsOwnSibling(MemoryDriver):
-    """It belongs to the first loop that used it."""
+    """Its sibling is bound to the same event loop."""
 
     loop: asyncio.AbstractEventLoop | None = None
 
@@ -166,7 +166,7 @@ class IsItsOwnSibling(MemoryDriver):
 
 @caught_by(ConnectionContract.test_a_message_from_another_thread_wakes_a_waiting_dequeue)
 class HasEstrangedSiblings(MemoryDriver):
-    """Its siblings work on other messages."""
+    """Its siblings have other messages."""
 
     def sibling(self) -> Self:
         """Make a driver that shares nothing."""

@@ -10,17 +10,17 @@ from asynctasq.testing.faults.registry import caught_by
 
 @caught_by(ControlContract.test_a_paused_queue_is_not_delivered)
 class PausesItselfOnly(MemoryDriver):
-    """It remembers in the process what everybody has to know."""
+    """It pauses a queue in its own process only."""
 
     async def pause(self, queue: str) -> bool:
-        """Remember it here."""
+        """Store the queue in this driver."""
         self._resting: set[str] = {queue}
         return True
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Leave out what rests here."""
+        """Leave out the queues that are paused in this driver."""
         others = [one for one in queues if one not in getattr(self, "_resting", ())]
         return await super().dequeue(others, limit=limit, lease=lease, wait=wait)
 
@@ -32,7 +32,7 @@ class PausesTheWholeFetch(MemoryDriver):
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Take nothing while any of them is paused."""
+        """Take nothing while any queue is paused."""
         if set(queues) & set(await self.paused()):
             return []
         return await super().dequeue(queues, limit=limit, lease=lease, wait=wait)
@@ -40,10 +40,10 @@ class PausesTheWholeFetch(MemoryDriver):
 
 @caught_by(ControlContract.test_what_is_held_is_extended_and_settled)
 class PausesOutcomesToo(MemoryDriver):
-    """It takes a paused queue for one that is closed."""
+    """It refuses outcomes for a paused queue."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
-        """Refuse those of a paused queue."""
+        """Refuse the outcomes of a paused queue."""
         paused = await self.paused()
         lost = [one.delivery for one in settlements if one.delivery.queue in paused]
         good = [one for one in settlements if one.delivery.queue not in paused]
@@ -52,17 +52,17 @@ class PausesOutcomesToo(MemoryDriver):
 
 @caught_by(ControlContract.test_a_queue_is_paused_and_resumed_once)
 class AlwaysSaysYes(MemoryDriver):
-    """It does not tell whether anything changed."""
+    """Its result does not depend on whether anything changed."""
 
     async def pause(self, queue: str) -> bool:
-        """Pause, and say that it was running."""
+        """Pause the queue, and return true."""
         await super().pause(queue)
         return True
 
 
 @caught_by(ControlContract.test_only_what_is_held_is_revoked)
 class RevokesWhatWaits(MemoryDriver):
-    """It removes by id, wherever a message is."""
+    """It removes messages by id, in any state."""
 
     async def revoke(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
         """Remove all of them."""
@@ -71,7 +71,7 @@ class RevokesWhatWaits(MemoryDriver):
 
 @caught_by(ControlContract.test_the_outcome_of_a_revoked_message_changes_nothing)
 class RevokesAtTheNextRetry(MemoryDriver):
-    """It makes a note, and leaves the message to its holder."""
+    """It leaves the message to its holder."""
 
     async def revoke(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
         """Remove nothing."""

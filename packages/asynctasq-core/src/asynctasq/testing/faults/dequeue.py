@@ -1,4 +1,4 @@
-"""Drivers that hand messages out wrongly."""
+"""Drivers that deliver messages wrongly."""
 
 import asyncio
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class LimitsEachQueue(MemoryDriver):
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Ask each queue on its own."""
+        """Take from each queue separately."""
         parts = [
             await super(LimitsEachQueue, self).dequeue([one], limit=limit, lease=lease, wait=wait)
             for one in queues
@@ -66,45 +66,45 @@ class TakesTurnsBetweenQueues(MemoryDriver):
 
 @caught_by(DequeueContract.test_a_held_message_is_given_to_nobody_else)
 class LeasesNothing(MemoryDriver):
-    """It hands out and forgets that it did."""
+    """It delivers without a lease."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Take for an instant."""
+        """Take with a lease that ends at once."""
         return await super().dequeue(queues, limit=limit, lease=1e-6, wait=wait)
 
 
 @caught_by(DequeueContract.test_a_lease_lasts_its_whole_length)
 class CutsTheLeaseShort(MemoryDriver):
-    """It takes the unit of the lease for another."""
+    """It mistakes the unit of the lease."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Take for a quarter of the time."""
+        """Take with a quarter of the lease."""
         return await super().dequeue(queues, limit=limit, lease=lease / 4, wait=wait)
 
 
 @caught_by(DequeueContract.test_a_lease_that_runs_out_gives_the_message_to_another)
 class NeverEndsALease(MemoryDriver):
-    """It pops what it should lease."""
+    """It removes messages instead of leasing them."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Take for ever."""
+        """Take with a lease that never ends."""
         return await super().dequeue(queues, limit=limit, lease=1e6, wait=wait)
 
 
 @caught_by(DequeueContract.test_an_error_loses_nothing_that_was_taken)
 class DropsWhatItTookBeforeAnError(MemoryDriver):
-    """It asks queue by queue, and an error makes it forget what the first gave."""
+    """It takes queue by queue, and an error loses the messages of the first queue."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Take from each queue, and fail at one that is refused."""
+        """Take from each queue, and fail at a refused name."""
         taken: list[Delivery] = []
         for queue in queues:
             if "\0" in queue:
@@ -116,24 +116,24 @@ class DropsWhatItTookBeforeAnError(MemoryDriver):
 
 @caught_by(DequeueContract.test_the_attempt_is_counted_at_each_delivery)
 class CountsNoAttempt(MemoryDriver):
-    """A worker that dies leaves no trace."""
+    """It does not count the attempt of a worker that died."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Call each attempt the first."""
+        """Return every delivery as the first attempt."""
         taken = await super().dequeue(queues, limit=limit, lease=lease, wait=wait)
         return [replace(one, attempt=1) for one in taken]
 
 
 @caught_by(DequeueContract.test_drivers_side_by_side_take_each_message_once)
 class LooksBeforeItLeases(MemoryDriver):
-    """It reads and writes in two steps, and another driver comes between."""
+    """It reads and leases in two steps, with a race between them."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """See what is there, then lease it."""
+        """Read messages, then lease them."""
         seen = await super().dequeue(queues, limit=limit, lease=1e-6, wait=wait)
         await asyncio.sleep(0)
         await super().extend(seen, lease=lease)

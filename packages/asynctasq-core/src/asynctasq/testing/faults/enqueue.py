@@ -35,13 +35,13 @@ class ReversesABatch(MemoryDriver):
     """It pushes to the wrong end."""
 
     async def enqueue(self, messages: Sequence[Message]) -> None:
-        """Store the last first."""
+        """Store the batch in reverse order."""
         await super().enqueue(messages[::-1])
 
 
 @caught_by(EnqueueContract.test_one_batch_may_fill_several_queues)
 class OneQueueForABatch(MemoryDriver):
-    """It looks at the first message's queue only."""
+    """It uses the queue of the first message for all."""
 
     async def enqueue(self, messages: Sequence[Message]) -> None:
         """Store all in the first queue."""
@@ -50,10 +50,10 @@ class OneQueueForABatch(MemoryDriver):
 
 @caught_by(EnqueueContract.test_an_id_that_is_stored_is_left_as_it_is)
 class OverwritesAStoredId(MemoryDriver):
-    """It replaces instead of leaving alone."""
+    """It replaces a stored message."""
 
     async def enqueue(self, messages: Sequence[Message]) -> None:
-        """Remove what has the same id, then store."""
+        """Remove messages with the same id, then store."""
         for one in messages:
             await self.delete(one.queue, [one.id])
         await super().enqueue(messages)
@@ -68,7 +68,7 @@ class RemembersIdsForEver(MemoryDriver):
         self.seen: set[str] = set()
 
     async def enqueue(self, messages: Sequence[Message]) -> None:
-        """Store what it has never seen."""
+        """Store only new ids."""
         await super().enqueue([one for one in messages if one.id not in self.seen])
         self.seen.update(one.id for one in messages)
 
@@ -105,16 +105,16 @@ class OverflowsALongDelay(MemoryDriver):
 
 @caught_by(EnqueueContract.test_a_body_is_kept_byte_for_byte)
 class CutsABodyAtAZero(MemoryDriver):
-    """It takes bodies for C strings."""
+    """It treats bodies as C strings."""
 
     async def enqueue(self, messages: Sequence[Message]) -> None:
-        """Store what comes before the first zero."""
+        """Store the body up to the first zero byte."""
         await super().enqueue([replace(one, body=one.body.split(b"\0")[0]) for one in messages])
 
 
 @caught_by(EnqueueContract.test_odd_queue_names_are_kept_apart)
 class FoldsTheCaseOfQueues(MemoryDriver):
-    """Its collation takes two names for one."""
+    """Its collation ignores case."""
 
     async def enqueue(self, messages: Sequence[Message]) -> None:
         """Store under lower case."""
@@ -123,6 +123,6 @@ class FoldsTheCaseOfQueues(MemoryDriver):
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Look under lower case."""
+        """Take from the name in lower case."""
         names = [name.lower() for name in queues]
         return await super().dequeue(names, limit=limit, lease=lease, wait=wait)

@@ -1,4 +1,4 @@
-"""Which test of the contract catches which fault."""
+"""Registers each planted fault with the test of the contract that must catch it."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,7 +10,7 @@ ContractTest = Callable[..., object]
 FaultT = TypeVar("FaultT", bound=type[MemoryDriver])
 StoreT = TypeVar("StoreT", bound=MemoryStore)
 
-#: Each broken driver, and the test that must fail on it.
+#: The broken drivers, each with the test that must fail on it.
 FAULTS: dict[type[MemoryDriver], ContractTest] = {}
 
 
@@ -25,7 +25,7 @@ def caught_by(test: ContractTest) -> Callable[[FaultT], FaultT]:
 
 
 def behaving_as(kind: type[StoreT], store: MemoryStore) -> StoreT:
-    """The messages of `store`, handled by another class's methods."""
+    """Return the messages of `store`, handled by the methods of `kind`."""
     other = kind.__new__(kind)
     other.__dict__ = store.__dict__
     return other

@@ -11,7 +11,7 @@ from asynctasq.testing.faults.registry import behaving_as, caught_by
 
 
 class _Confuses(MemoryDriver):
-    """Takes one outcome for another."""
+    """Applies one outcome as another."""
 
     meant: Outcome
     applied: Outcome
@@ -35,42 +35,42 @@ class TakesDoneForRetry(_Confuses):
 
 @caught_by(SettleContract.test_a_retry_comes_again_and_its_attempt_counts)
 class TakesRetryForDone(_Confuses):
-    """It loses what failed."""
+    """It loses failed messages."""
 
     meant, applied = Outcome.RETRY, Outcome.DONE
 
 
 @caught_by(SettleContract.test_a_retry_comes_again_and_its_attempt_counts)
 class TakesRetryForRelease(_Confuses):
-    """It retries for ever."""
+    """It retries without a limit."""
 
     meant, applied = Outcome.RETRY, Outcome.RELEASE
 
 
 @caught_by(SettleContract.test_a_release_comes_again_and_its_attempt_does_not_count)
 class TakesReleaseForRetry(_Confuses):
-    """A rolling restart uses attempts up."""
+    """It counts the attempt of a released message."""
 
     meant, applied = Outcome.RELEASE, Outcome.RETRY
 
 
 @caught_by(SettleContract.test_dead_is_kept_byte_for_byte)
 class TakesDeadForDone(_Confuses):
-    """It throws dead messages away."""
+    """It deletes dead messages."""
 
     meant, applied = Outcome.DEAD, Outcome.DONE
 
 
 @caught_by(SettleContract.test_dead_is_never_delivered_again)
 class TakesDeadForRetry(_Confuses):
-    """A poison message goes round."""
+    """It delivers dead messages again."""
 
     meant, applied = Outcome.DEAD, Outcome.RETRY
 
 
 @caught_by(SettleContract.test_with_a_delay_it_comes_again_when_it_is_due)
 class GivesBackWithoutADelay(MemoryDriver):
-    """A hot loop of retries."""
+    """It ignores the delay of a retry."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
         """Apply outcomes at once."""
@@ -108,26 +108,26 @@ class SettlesForAnybody(MemoryDriver):
     """It checks the id, not the receipt."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
-        """Apply outcomes to whatever is held."""
+        """Apply outcomes to any held message."""
         return behaving_as(_IgnoresReceipts, self._store).settle(settlements)
 
 
 @caught_by(SettleContract.test_settling_returns_what_was_lost)
 class HidesWhatSettlingLost(MemoryDriver):
-    """It tells nobody that a lease was lost."""
+    """It does not report lost leases."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
-        """Apply outcomes, and call all of them good."""
+        """Apply outcomes, and report none as lost."""
         await super().settle(settlements)
         return []
 
 
 @caught_by(SettleContract.test_settling_returns_nothing_but_what_was_lost)
 class CallsAWholeBatchLost(MemoryDriver):
-    """One lost lease, and it returns everything."""
+    """It reports the whole batch when one lease was lost."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
-        """Apply outcomes, and call all of them lost when one is."""
+        """Apply outcomes, and report all as lost when one is."""
         lost = await super().settle(settlements)
         return [one.delivery for one in settlements] if lost else []
 
@@ -142,10 +142,10 @@ class _ForgetsAttempts(MemoryStore):
 
 @caught_by(SettleContract.test_a_release_takes_back_its_own_attempt_only)
 class ReleasesAllAttempts(MemoryDriver):
-    """It starts the count anew."""
+    """It resets the count of attempts."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
-        """Apply outcomes, and forget attempts."""
+        """Apply outcomes, and reset attempts."""
         return behaving_as(_ForgetsAttempts, self._store).settle(settlements)
 
 
@@ -157,7 +157,7 @@ class _Strict(MemoryStore):
 
 @caught_by(SettleContract.test_a_lease_that_ran_out_but_was_not_taken_over_still_settles)
 class RefusesALateSettlement(MemoryDriver):
-    """It runs again what is done, though nobody else had it."""
+    """It refuses the outcome of a lease that ran out and was not taken over."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
         """Apply outcomes of leases that have not run out."""
@@ -166,7 +166,7 @@ class RefusesALateSettlement(MemoryDriver):
 
 @caught_by(ExtendContract.test_a_lease_that_ran_out_but_was_not_taken_over_still_extends)
 class RefusesALateExtension(MemoryDriver):
-    """It gives a message up that nobody else had."""
+    """It refuses to extend a lease that ran out and was not taken over."""
 
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
         """Extend leases that have not run out."""
@@ -175,7 +175,7 @@ class RefusesALateExtension(MemoryDriver):
 
 @caught_by(ExtendContract.test_an_extended_lease_keeps_the_message_beyond_its_first_lease)
 class ExtendsNothing(MemoryDriver):
-    """It says yes and does nothing."""
+    """It reports success and does nothing."""
 
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
         """Do nothing."""
@@ -193,19 +193,19 @@ class AddsLeasesUp(MemoryDriver):
 
 @caught_by(ExtendContract.test_a_lost_lease_extends_nothing)
 class ExtendsForAnybody(MemoryDriver):
-    """It keeps a message from its new holder's successor."""
+    """It checks the id, not the receipt, when it extends."""
 
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
-        """Extend whatever is held."""
+        """Extend the lease of any held message."""
         return behaving_as(_IgnoresReceipts, self._store).extend(deliveries, lease)
 
 
 @caught_by(ExtendContract.test_extending_returns_what_was_lost)
 class HidesWhatExtendingLost(MemoryDriver):
-    """Its worker goes on with a task that another one has."""
+    """It does not report lost leases when it extends."""
 
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
-        """Extend, and call all leases good."""
+        """Extend leases, and report none as lost."""
         await super().extend(deliveries, lease=lease)
         return []
 
@@ -221,6 +221,6 @@ class ExtendsAHundred(MemoryDriver):
 
 @caught_by(SettleContract.test_a_lease_that_ran_out_but_was_not_taken_over_still_settles)
 class SettlesLaterThanItSays(MemoryDriver):
-    """Its limits call a lease lost when it ran out, and it is not."""
+    """Its `Limits` exclude a late outcome, and it applies one."""
 
     limits = replace(MemoryDriver.limits, late_settle=False)

@@ -12,12 +12,12 @@ from asynctasq.testing.faults.registry import behaving_as, caught_by
 
 @caught_by(WaitContract.test_without_a_wait_it_never_blocks)
 class TakesNoWaitForNoLimit(MemoryDriver):
-    """Its broker reads a timeout of zero as for ever."""
+    """Its broker treats a timeout of zero as none."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Wait long when told not to."""
+        """Wait an hour instead of not at all."""
         return await super().dequeue(queues, limit=limit, lease=lease, wait=wait or 3600)
 
 
@@ -28,33 +28,33 @@ class NeverWaits(MemoryDriver):
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Look once."""
+        """Poll once."""
         return await super().dequeue(queues, limit=limit, lease=lease, wait=0)
 
 
 @caught_by(WaitContract.test_it_does_not_wait_for_the_limit_to_be_filled)
 class WaitsForTheLimit(MemoryDriver):
-    """It collects a whole batch before it returns."""
+    """It collects a full batch before it returns."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Look once more unless the limit is filled."""
+        """Dequeue again unless the limit is filled."""
         taken = [*await super().dequeue(queues, limit=limit, lease=lease, wait=wait)]
         if taken and len(taken) < limit:
-            rest = limit - len(taken)
-            taken += await super().dequeue(queues, limit=rest, lease=lease, wait=wait)
+            remaining = limit - len(taken)
+            taken += await super().dequeue(queues, limit=remaining, lease=lease, wait=wait)
         return taken
 
 
 @caught_by(WaitContract.test_it_wakes_for_a_new_message)
 class PollsSlowly(MemoryDriver):
-    """It sleeps where its broker could wake it."""
+    """It sleeps between two polls."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Look, sleep, look again."""
+        """Poll, sleep, poll again."""
         taken = await super().dequeue(queues, limit=limit, lease=lease, wait=0)
         if not taken:
             await asyncio.sleep(wait)
@@ -64,12 +64,12 @@ class PollsSlowly(MemoryDriver):
 
 @caught_by(WaitContract.test_it_wakes_for_a_message_on_any_of_its_queues)
 class WatchesItsFirstQueue(MemoryDriver):
-    """It waits on one queue of several."""
+    """It waits for the first queue only."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
     ) -> Sequence[Delivery]:
-        """Look at all, wait for the first."""
+        """Poll all queues, then wait for the first."""
         taken = await super().dequeue(queues, limit=limit, lease=lease, wait=0)
         return taken or await super().dequeue(queues[:1], limit=limit, lease=lease, wait=wait)
 
@@ -90,12 +90,12 @@ class SleepsThroughDueMessages(MemoryDriver):
 
 class _OldTimers(MemoryStore):
     def watch(self, event: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
-        """Tell nobody of changes: a delayed message does not move a timer that is set."""
+        """Ignore changes: a new delayed message does not move the timer."""
 
 
 @caught_by(WaitContract.test_it_wakes_for_a_delayed_message_that_came_while_it_waited)
 class KeepsItsFirstTimer(MemoryDriver):
-    """It computes once how long to sleep."""
+    """It computes its sleep only once."""
 
     def __init__(self, settings: DriverSettings | None = None) -> None:
         super().__init__(settings)
@@ -104,10 +104,10 @@ class KeepsItsFirstTimer(MemoryDriver):
 
 @caught_by(WaitContract.test_it_wakes_for_a_message_that_is_given_back)
 class GivesBackSilently(MemoryDriver):
-    """Its settlements wake nobody."""
+    """Its `settle` does not wake waiting dequeues."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
-        """Apply outcomes and keep quiet."""
+        """Apply outcomes without waking."""
         return behaving_as(_WakesNobody, self._store).settle(settlements)
 
 
@@ -124,7 +124,7 @@ class _WakesOne(MemoryStore):
 
 @caught_by(WaitContract.test_every_one_of_many_waiters_gets_one_message)
 class WakesOneOfMany(MemoryDriver):
-    """One signal for a whole batch."""
+    """It wakes one waiter for a whole batch."""
 
     def __init__(self, settings: DriverSettings | None = None) -> None:
         super().__init__(settings)
@@ -149,7 +149,7 @@ class OneCallAtATime(MemoryDriver):
 
 @caught_by(WaitContract.test_cancelled_at_any_instant_it_loses_nothing)
 class DropsWhatACancelledDequeueTook(MemoryDriver):
-    """The answer of its broker is lost on the way, and nobody holds what it contained."""
+    """It loses the messages in an answer that arrives after the cancellation."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float

@@ -1,15 +1,15 @@
-"""Random sequences of calls on a driver, against a model of what it promises.
+"""Random sequences of calls on a driver, compared with a model of the seam's promises.
 
-A driver's author overrides the fixture that the contract has, too::
+A driver's author overrides the same fixture as for the contract::
 
     class TestSearch(SearchContract):
         @pytest.fixture
         def new_driver(self):
             return lambda: MyDriver(MySettings(...))
 
-It is for drivers with the `Inspector` ability whose `Limits` promise all there is. Where the
-store's clock can be set, the fixture `times` makes time pass as well. The same sequences are
-tried at each run; ``ASYNCTASQ_TEST_EXAMPLES=5000`` tries so many others.
+It is for drivers with the `Inspector` capability whose `Limits` make every promise. If the store's
+clock can be set, the fixture `times` makes time pass as well. Each run tries the same sequences;
+``ASYNCTASQ_TEST_EXAMPLES=5000`` tries 5000 others.
 """
 
 from importlib.util import find_spec

@@ -17,14 +17,14 @@ NewDriver = Callable[[], BaseDriver]
 
 
 class SearchContract:
-    """No sequence of calls breaks a promise: override `new_driver`, and `times` perhaps."""
+    """No sequence of calls breaks a promise. Override `new_driver`, and optionally `times`."""
 
-    #: Sequences that are tried.
+    #: The number of sequences to try.
     examples = 40
 
     @pytest.fixture
     def new_driver(self) -> NewDriver:
-        """A function that makes an unconnected driver: yours to override."""
+        """A function that makes an unconnected driver; override it."""
         pytest.fail("override the fixture new_driver: it returns a function that makes a driver")
 
     @pytest.fixture
@@ -35,7 +35,7 @@ class SearchContract:
     def test_no_sequence_of_calls_breaks_a_promise(
         self, new_driver: NewDriver, times: Times
     ) -> None:
-        """Nothing is lost, and counts, attempts and holders are as the model has them."""
+        """Nothing is lost, and counts, attempts and holders match the model."""
         search(new_driver, times, profile(self.examples))
 
 
@@ -44,8 +44,8 @@ def search(new_driver: NewDriver, times: Times, rules: settings) -> None:
 
     Args:
         new_driver: makes drivers that share their messages.
-        times: how time passes for them.
-        rules: how long to search.
+        times: how time passes for the drivers.
+        rules: the settings of the search.
     """
     with asyncio.Runner() as runner:
         drivers = [new_driver(), new_driver()]

@@ -37,7 +37,7 @@ class DriverMachine(RuleBasedStateMachine):
     """Two drivers on the same messages, as two processes have them, and the model.
 
     Args:
-        searched: the two.
+        searched: the two drivers.
         times: how time passes.
     """
 
@@ -54,7 +54,7 @@ class DriverMachine(RuleBasedStateMachine):
 
     @initialize(by=drivers, batch=st.lists(places, min_size=3, max_size=len(NAMES)))
     def begin(self, by: int, batch: Sequence[int]) -> None:
-        """Begin with something that can be taken."""
+        """Begin with messages that can be taken."""
         self.enqueue(by, [(place, name, 0) for place, name in zip(batch, NAMES, strict=False)])
 
     @rule(by=drivers, batch=st.lists(st.tuples(places, names, durations), min_size=1, max_size=5))
@@ -73,7 +73,7 @@ class DriverMachine(RuleBasedStateMachine):
     def dequeue(
         self, by: int, order: Sequence[int], limit: int, length: int
     ) -> MultipleResults[Delivery]:
-        """Take messages: some, if there are any, and none that is not deliverable."""
+        """Take messages: at least one if there are any, and only deliverable ones."""
         queues, lease = self._queues(order), self._lease(length)
         taken = self._searched[by].dequeue(queues, limit, lease)
         return self._delivered(taken, queues, limit, lease)
@@ -142,14 +142,14 @@ class DriverMachine(RuleBasedStateMachine):
 
     @rule(by=drivers, place=places, ids=several)
     def requeue(self, by: int, place: int, ids: Sequence[str]) -> None:
-        """Dead messages become new, the others are left alone."""
+        """Dead messages become new; others do not change."""
         driver, queue = self._searched[by], self.model.queues[place]
         done = driver.run(driver.inside.requeue(queue, ids))
         assert sorted(done) == sorted(self.model.requeue(queue, ids))
 
     @rule(by=drivers, place=places, what=several | st.sampled_from(NOT_HELD))
     def remove(self, by: int, place: int, what: Sequence[str] | State) -> None:
-        """What is not held is removed, by id or all of one state."""
+        """Messages that are not held are removed, by id or all of one state."""
         driver, queue = self._searched[by], self.model.queues[place]
         if isinstance(what, State):
             ids = [one.message.id for one in self.model.of(queue, what)]
@@ -161,7 +161,7 @@ class DriverMachine(RuleBasedStateMachine):
 
     @rule(by=drivers, place=places, state=st.sampled_from(State))
     def browse(self, by: int, place: int, state: State) -> None:
-        """The messages of one state are those, and no others."""
+        """Browsing shows exactly the messages of one state."""
         driver, queue = self._searched[by], self.model.queues[place]
         found = driver.run(driver.inside.browse(queue, state, limit=100))
         expected = self.model.of(queue, state)
@@ -173,13 +173,13 @@ class DriverMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.time_can_be_made_to_pass())
     @rule(seconds=st.integers(1, 5))
     def wait(self, seconds: int) -> None:
-        """Messages come due, and leases run out."""
+        """Messages become due, and leases run out."""
         self._times.advance(seconds)
         self.model.now = self._times.passed()
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        """Every message is where it must be, with its body and its attempts."""
+        """Every message has the model's state, body, attempts and note."""
         for queue in self.model.queues:
             found = self._searched[0].find(queue, NAMES)
             stored = {one.id: _seen(one) for one in found}
@@ -190,7 +190,7 @@ class DriverMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.time_can_be_made_to_pass())
     @rule(target=deliveries, by=drivers, held=deliveries)
     def take_over(self, by: int, held: Delivery) -> MultipleResults[Delivery]:
-        """Let a lease run out and take what is ready then: a step chance takes seldom."""
+        """Let a lease run out and take the ready messages: a sequence that chance rarely tries."""
         driver, lease = self._searched[by], self._lease(0)
         lost = driver.run(driver.seam.extend([held], lease=lease))
         assert list(lost) == self.model.extend([held], lease)
@@ -200,7 +200,7 @@ class DriverMachine(RuleBasedStateMachine):
 
     @invariant()
     def counts_are_exact(self) -> None:
-        """The other driver counts what the model does."""
+        """The counts of the other driver match the model."""
         queues = self.model.queues[::-1]
         used = {queue for queue in queues if self.model.of(queue)}
         assert self._searched[1].names() & {*queues} == used
@@ -211,16 +211,16 @@ class DriverMachine(RuleBasedStateMachine):
             assert (stats.oldest is None) == (stats.ready == 0)
 
     def time_can_be_made_to_pass(self) -> bool:
-        """Whether the store's clock is ours."""
+        """Whether the search sets the store's clock."""
         return not any(self._times.is_soon(lease) for lease in self._times.leases)
 
     def has_known_holders(self) -> bool:
-        """Whether no lease has run out: a dequeue that gives back would end such a one."""
+        """Whether no lease has run out: a cancelled dequeue would end such a lease."""
         ready = (one for queue in self.model.queues for one in self.model.of(queue, State.READY))
         return all(one.holder is None for one in ready)
 
     def teardown(self) -> None:
-        """Leave nothing behind."""
+        """Remove all messages."""
         driver = self._searched[0]
         for queue in self.model.queues:
             held = [one.holder for one in self.model.of(queue) if one.holder is not None]
@@ -252,7 +252,7 @@ class DriverMachine(RuleBasedStateMachine):
         return self._times.leases[index % len(self._times.leases)]
 
     def _length(self, duration: float) -> float:
-        """A duration as the model has it: what is waited for right away is nothing."""
+        """A duration by the model's clock: 0 if the search waits for its end at once."""
         return 0.0 if self._times.is_soon(duration) else duration
 
     def _wait_if_soon(self, *durations: float) -> None:
@@ -260,7 +260,7 @@ class DriverMachine(RuleBasedStateMachine):
             self._until_as_the_model_says()
 
     def _until_as_the_model_says(self) -> None:
-        """Wait for the states that the model has; the invariants say what is wrong with others."""
+        """Wait for the model's states; if they do not come, the invariants fail."""
         self._searched[0].wait_until(self._states_are_right)
 
     def _states_are_right(self) -> bool:

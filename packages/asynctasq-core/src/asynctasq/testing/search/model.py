@@ -1,4 +1,4 @@
-"""What a broker must hold after a sequence of calls: the seam's promises in plain Python."""
+"""The model of a broker's messages: the seam's promises in plain Python."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from asynctasq.drivers import Delivery, Message, Outcome, Settlement, State, Sto
 
 @dataclass(slots=True, eq=False)
 class Stored:
-    """A message that the broker must have.
+    """A message that the broker must hold.
 
     Attributes:
-        order: its place among all that were enqueued.
+        order: its place among all enqueued messages.
         visible_at: seconds, by the model's clock.
         holder: the delivery whose outcome counts; a lease that ran out keeps it.
         abandoned: the attempt before ended without an outcome; None if a cancelled dequeue may
@@ -30,7 +30,7 @@ class Stored:
     note: str = ""
 
     def state(self, now: float) -> State:
-        """Where the message is at `now`."""
+        """The state of the message at `now`."""
         if self.is_dead:
             return State.DEAD
         if self.visible_at <= now:
@@ -42,11 +42,11 @@ class Model:
     """Messages by queue and id.
 
     Args:
-        queues: their names.
-        length: seconds of a duration by the model's clock.
+        queues: the names of the queues.
+        length: converts a duration to seconds of the model's clock.
 
     Attributes:
-        now: seconds that have passed by it.
+        now: seconds of the model's clock.
     """
 
     def __init__(self, queues: Sequence[str], length: Callable[[float], float]) -> None:
@@ -57,7 +57,7 @@ class Model:
         self._orders = 0
 
     def of(self, queue: str, state: State | None = None) -> list[Stored]:
-        """The messages of a queue, of one state perhaps, in the order they were enqueued."""
+        """The messages of a queue, optionally of one state, in the order they were enqueued."""
         return [
             one
             for one in self._stored.values()
@@ -65,11 +65,11 @@ class Model:
         ]
 
     def count(self, queue: str, state: State) -> int:
-        """How many messages of one state a queue holds."""
+        """The number of messages of one state in a queue."""
         return len(self.of(queue, state))
 
     def enqueue(self, messages: Iterable[Message]) -> None:
-        """Store those whose ids are not stored yet."""
+        """Store messages whose ids are not stored yet."""
         for message in messages:
             key = (message.queue, message.id)
             if key not in self._stored:
@@ -78,7 +78,7 @@ class Model:
                 self._stored[key] = Stored(message, self._orders, visible_at, not message.delay)
 
     def deliver(self, taken: Sequence[Delivery], queues: Sequence[str], lease: float) -> None:
-        """Check one dequeue's deliveries, and hold what they hold."""
+        """Check the deliveries of one dequeue, and record their holders."""
         for delivery in taken:
             self._deliver(delivery, lease)
         places = [queues.index(delivery.queue) for delivery in taken]
@@ -88,11 +88,11 @@ class Model:
         assert not waiting, f"a later queue was served before {waiting}"
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Delivery]:
-        """Apply outcomes; the deliveries that are lost."""
+        """Apply outcomes; return the deliveries that lost their lease."""
         return [one.delivery for one in settlements if not self._settle(one)]
 
     def extend(self, deliveries: Sequence[Delivery], lease: float) -> list[Delivery]:
-        """Move the ends of leases; the deliveries that are lost."""
+        """Move the ends of leases; return the deliveries that lost their lease."""
         lost: list[Delivery] = []
         for delivery in deliveries:
             if one := self._held(delivery):
@@ -102,21 +102,21 @@ class Model:
         return lost
 
     def give_back(self, taken: Sequence[StoredMessage]) -> None:
-        """Take over the attempts of what a cancelled dequeue may have had; its turn is unknown."""
+        """Copy the attempts of messages that a cancelled dequeue may have taken and released."""
         for found in taken:
             one = self._stored[found.queue, found.id]
             assert found.attempt in (one.attempt, one.attempt + 1)
             one.attempt, one.is_fresh, one.abandoned = found.attempt, False, None
 
     def requeue(self, queue: str, ids: Sequence[str]) -> list[str]:
-        """Make dead messages new; their ids."""
+        """Make dead messages new; return their ids."""
         dead = [one for one in self._known(queue, ids) if one.is_dead]
         for one in dead:
             one.is_dead, one.note, one.attempt, one.visible_at = False, "", 0, self.now
         return [one.message.id for one in dead]
 
     def delete(self, queue: str, ids: Sequence[str]) -> list[str]:
-        """Remove what is not held; the ids."""
+        """Remove messages that are not held; return their ids."""
         gone = [o for o in self._known(queue, ids) if o.state(self.now) is not State.RUNNING]
         for one in gone:
             del self._stored[queue, one.message.id]

@@ -1,19 +1,19 @@
-"""How long a search goes on, and whether it is the same each time."""
+"""The size of a search, and whether it is repeatable."""
 
 import os
 
 from hypothesis import HealthCheck, settings
 
-#: Set to a number, it makes searches longer, and each run another one.
+#: The environment variable for the number of examples; it also makes each run different.
 VARIABLE = "ASYNCTASQ_TEST_EXAMPLES"
 
 
 def profile(examples: int, *, steps: int = 30) -> settings:
-    """Settings of a search.
+    """Return the settings of a search.
 
     Args:
-        examples: how many are tried, unless the environment says otherwise.
-        steps: calls in a sequence, at most.
+        examples: the number of sequences, unless `VARIABLE` is set.
+        steps: the maximum number of calls in a sequence.
     """
     longer = os.environ.get(VARIABLE)
     return settings(
@@ -21,7 +21,7 @@ def profile(examples: int, *, steps: int = 30) -> settings:
         stateful_step_count=steps,
         derandomize=not longer,
         database=None,
-        deadline=None,  # a shared machine has moments
+        deadline=None,  # a shared machine may be slow at times
         report_multiple_bugs=False,
         suppress_health_check=[HealthCheck.too_slow],
     )

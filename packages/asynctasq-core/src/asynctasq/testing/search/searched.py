@@ -1,4 +1,4 @@
-"""A driver under search: its calls made from synchronous code, and what it holds."""
+"""A driver under search: synchronous versions of its calls, and a view of its messages."""
 
 import asyncio
 import time
@@ -9,39 +9,38 @@ from asynctasq.drivers import BaseDriver, Delivery, Inspector, Limits, QueueStat
 
 T = TypeVar("T")
 
-#: Seconds after which an effect that has not come counts as missing; so many less once one has
-#: not, as then the search looks for a shorter sequence.
+#: Seconds to wait for an effect; the shorter limit holds after the first failure, when the search
+#: looks for a shorter sequence.
 PATIENCE, IMPATIENCE = 10.0, 0.3
 
 
 class Searched:
-    """One driver on a loop of the search's own."""
+    """One driver on the event loop of the search."""
 
     def __init__(self, driver: BaseDriver, runner: asyncio.Runner) -> None:
-        assert isinstance(driver, Inspector), "a search needs the Inspector ability"
+        assert isinstance(driver, Inspector), "a search needs the Inspector capability"
         facts = ("unique_ids", "reports_lost_leases", "release_keeps_attempt", "late_settle")
         missing = [name for name in facts if getattr(driver.limits, name) is False]
-        whole = Limits()
-        assert not missing, f"the model has {missing}"
-        assert driver.limits.inspects == whole.inspects, "a search looks into every state"
-        assert driver.limits.exact_counts, "a search compares counts at once"
+        assert not missing, f"a search needs Limits with {missing}"
+        assert driver.limits.inspects == Limits().inspects, "a search inspects every state"
+        assert driver.limits.exact_counts, "a search needs exact counts"
         self.seam = cast(BaseDriver, driver)
         self.inside: Inspector = driver
         self._runner = runner
         self._patience = PATIENCE
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
-        """The result of one of the driver's calls."""
+        """Run one of the driver's calls; return its result."""
         return self._runner.run(call)
 
     def dequeue(self, queues: Sequence[str], limit: int, lease: float) -> list[Delivery]:
-        """What there is now."""
+        """Dequeue without waiting."""
         return list(self.run(self.seam.dequeue(queues, limit=limit, lease=lease, wait=0)))
 
     def cancelled_dequeue(
         self, queues: Sequence[str], limit: int, lease: float, steps: int
     ) -> list[Delivery] | None:
-        """What it returned in spite of a cancellation after so many steps of the loop."""
+        """Dequeue, and cancel after `steps` steps of the loop; None if that raised."""
 
         async def cancel() -> list[Delivery] | None:
             call = self.seam.dequeue(queues, limit=limit, lease=lease, wait=0)
@@ -57,7 +56,7 @@ class Searched:
         return self.run(cancel())
 
     def reconnect(self) -> None:
-        """Let all that the driver still does come to its end."""
+        """Disconnect and connect, so that the driver's background work ends."""
         self.run(self.seam.disconnect())
         self.run(self.seam.connect())
 
@@ -70,11 +69,11 @@ class Searched:
         return {stats.queue for stats in self.run(self.inside.queues())}
 
     def find(self, queue: str, ids: Sequence[str]) -> list[StoredMessage]:
-        """Those of `ids` that the queue holds."""
+        """The messages of `ids` that the queue holds."""
         return list(self.run(self.inside.find(queue, ids)))
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait for a condition, with patience; it is the caller's to see that it never came."""
+        """Wait until a condition holds, with a limit; the caller checks whether it does."""
         end = time.monotonic() + self._patience
         while not condition():
             if time.monotonic() > end:

@@ -1,40 +1,40 @@
-"""How time passes in a search: by steps where a store's clock can be set, else really."""
+"""How time passes in a search: in steps if a store's clock can be set, else in real time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-#: Seconds that no search takes.
+#: Longer than any search, in seconds.
 FOREVER = 3600.0
 
 
 class Times(Protocol):
-    """The durations that a search uses, in seconds, and what makes time pass.
+    """The durations that a search uses, in seconds, and the way time passes.
 
     Attributes:
-        delays: of messages and outcomes.
-        leases: never nothing: nobody asks for such a lease.
+        delays: the delays of messages and outcomes.
+        leases: the lengths of leases, above 0.
     """
 
     delays: tuple[float, ...]
     leases: tuple[float, ...]
 
     def passed(self) -> float:
-        """Seconds that the model's clock has moved."""
+        """The seconds that the model's clock has moved."""
         ...
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, where it can be made to."""
+        """Let time pass, if the clock can be set."""
         ...
 
     def is_soon(self, duration: float) -> bool:
-        """Whether to wait, right after a call, until `duration` is over."""
+        """Whether to wait for the end of `duration` right after a call."""
         ...
 
 
 @dataclass(slots=True)
 class SteppedTimes:
-    """Time stands still between steps; `set_clock` is told the seconds since the start."""
+    """Time stands still between steps; `set_clock` receives the seconds since the start."""
 
     set_clock: Callable[[float], None]
     delays: tuple[float, ...] = (0.0, 1.0, 2.0, 5.0, FOREVER)
@@ -42,7 +42,7 @@ class SteppedTimes:
     _now: float = field(default=0.0)
 
     def passed(self) -> float:
-        """Seconds of all steps."""
+        """The seconds of all steps."""
         return self._now
 
     def advance(self, seconds: float) -> None:
@@ -51,7 +51,7 @@ class SteppedTimes:
         self.set_clock(self._now)
 
     def is_soon(self, duration: float) -> bool:
-        """Never: there is `advance`."""
+        """Always false: `advance` moves the clock."""
         return False
 
 
@@ -68,12 +68,12 @@ class RealTimes:
         self.leases = (self.soon, FOREVER)
 
     def passed(self) -> float:
-        """Nothing, for the model."""
+        """Always 0."""
         return 0.0
 
     def advance(self, seconds: float) -> None:
-        """Time passes by itself."""
+        """Do nothing: time passes by itself."""
 
     def is_soon(self, duration: float) -> bool:
-        """Whether it is the one that can be waited for."""
+        """Whether `duration` is the short one."""
         return duration == self.soon
