@@ -1,7 +1,7 @@
 """An emulator of SQS, to be run as a process: prints its URL, and ends when its input ends.
 
-moto's is not made for several requests at once: two could take the same message, or fail halfway
-with what they took. Here one works at a time, and those that wait are told of what changes.
+moto does not serialise requests: two could receive the same message, or fail halfway and lose the
+messages received so far. Here requests run one at a time, and each wakes waiting receives.
 """
 
 import logging
@@ -15,14 +15,14 @@ from typing import Any
 from moto.server import ThreadedMotoServer
 from moto.sqs.models import SQSBackend
 
-#: Seconds after which a waiting receive looks again for what became due.
-LOOK_AGAIN = 0.1
+#: Seconds between two polls of a waiting receive, for messages that become due.
+POLL_EVERY = 0.1
 
 _turn = Condition()
 
 
 def one_at_a_time(method: Callable[..., Any]) -> Callable[..., Any]:
-    """`method`, with nobody else at work, and everybody told."""
+    """Wrap `method`: no other request runs meanwhile, and waiting receives wake."""
 
     @wraps(method)
     def alone(*args: Any, **kwargs: Any) -> Any:
@@ -34,7 +34,7 @@ def one_at_a_time(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def waiting(receive: Callable[..., Any]) -> Callable[..., Any]:
-    """`receive`, which lets others work while it waits."""
+    """Wrap `receive`: other requests run while it waits."""
 
     @wraps(receive)
     def patient(
@@ -43,11 +43,11 @@ def waiting(receive: Callable[..., Any]) -> Callable[..., Any]:
         deadline = time.monotonic() + wait
         with _turn:
             while True:
-                came = receive(self, queue, count, 0, *args, **kwargs)
+                received = receive(self, queue, count, 0, *args, **kwargs)
                 left = deadline - time.monotonic()
-                if came or left <= 0:
-                    return came
-                _turn.wait(min(left, LOOK_AGAIN))
+                if received or left <= 0:
+                    return received
+                _turn.wait(min(left, POLL_EVERY))
 
     return patient
 

@@ -1,4 +1,4 @@
-"""What SQS tells of attempts that ended without an outcome: on standard queues, on no others."""
+"""Abandoned attempts are reported on standard queues only."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 class TellingDriver(SQSDriver):
-    """One whose queues are all standard queues."""
+    """A driver whose queues are all standard queues."""
 
     limits = replace(SQSDriver.limits, tells_abandoned=True)
 
@@ -38,7 +38,7 @@ class TestStandardQueues(AbandonedContract):
         assert [(one.attempt, one.abandoned) for one in (first, again)] == [(2, False), (3, True)]
 
 
-async def test_a_fifo_queue_does_not_tell(driver, queue: str) -> None:
+async def test_a_fifo_queue_does_not_report_them(driver, queue: str) -> None:
     fifo = f"{queue}.fifo"
     assert not driver.limits.tells_abandoned
     await driver.enqueue([Message("id", fifo, b"")])

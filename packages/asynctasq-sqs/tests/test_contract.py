@@ -15,7 +15,7 @@ from asynctasq_sqs import SQSDriver, SQSSettings
 
 
 class TestSQS(DriverContract, InspectorContract):
-    """All of it with standard queues."""
+    """The whole contract with standard queues."""
 
     large: ClassVar[int] = 80
 
@@ -25,7 +25,7 @@ class TestSQS(DriverContract, InspectorContract):
 
 
 class TestUnreachable(UnreachableContract):
-    """Nobody listens."""
+    """An endpoint on which nothing listens."""
 
     @pytest.fixture
     def new_driver(self, settings_for: Callable[..., SQSSettings]) -> NewDriver:

@@ -1,4 +1,4 @@
-"""Delays longer than SQS knows, by hops; retries longer than it can hide a message."""
+"""Delays beyond the 15 minutes of SQS, and retries beyond its visibility timeout."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ async def test_a_long_delay_is_made_of_hops(short_hops, proxied, proxy, queue: s
     assert await proxied.dequeue([queue], limit=10, lease=30, wait=1.5) == []
 
 
-async def test_nobody_needs_to_be_there_meanwhile(short_hops, driver, queue: str) -> None:
+async def test_no_worker_needs_to_run_meanwhile(short_hops, driver, queue: str) -> None:
     started = time.monotonic()
     await driver.enqueue([Message("late", queue, b"body", delay=4)])
     await asyncio.sleep(2.5)
@@ -38,7 +38,7 @@ async def test_nobody_needs_to_be_there_meanwhile(short_hops, driver, queue: str
     assert taken.attempt == 1
 
 
-async def test_what_is_overdue_comes_at_once(short_hops, driver, queue: str) -> None:
+async def test_an_overdue_message_is_delivered_at_once(short_hops, driver, queue: str) -> None:
     await driver.enqueue([Message("late", queue, b"body", delay=1.5)])
     await asyncio.sleep(3)
     (taken,) = await driver.dequeue([queue], limit=10, lease=30, wait=0)
@@ -69,6 +69,6 @@ async def test_no_lease_is_longer_than_sqs_can_hide_a_message(
 
 
 @pytest.mark.parametrize("delay", [-1, float("inf"), float("nan")])
-async def test_what_is_no_delay_is_refused(driver, queue: str, delay: float) -> None:
+async def test_an_invalid_delay_is_refused(driver, queue: str, delay: float) -> None:
     with pytest.raises(BrokerRejected, match="delay"):
         await driver.enqueue([Message("id", queue, b"", delay)])

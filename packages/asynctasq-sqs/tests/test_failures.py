@@ -1,4 +1,4 @@
-"""What happens when SQS refuses, is slow, or applies a part."""
+"""SQS refuses, is slow, or applies a part of a batch."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ CREDENTIALS = (
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    """Nothing of AWS is configured."""
+    """An environment without any AWS configuration."""
     for name in CREDENTIALS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -39,7 +39,7 @@ async def hold(driver, queue: str, count: int):
 
 
 def fail_entries(proxy, action: str, ids: set[str], *, code: str, fault: bool, times: int) -> None:
-    """Let entries of a batch fail so many times; the others of that batch are not handed on."""
+    """Let entries fail the given number of times; the rest of such a batch is not forwarded."""
     left = times
 
     def answer(asked: str, body):
@@ -102,7 +102,9 @@ async def test_credentials_that_are_refused(proxy, driver_on, code: str, says: s
     assert says in text
 
 
-async def test_who_may_not_list_queues_may_still_use_them(proxy, driver_on, queue: str) -> None:
+async def test_queues_can_be_used_without_the_permission_to_list_them(
+    proxy, driver_on, queue: str
+) -> None:
     proxy.refuse("ListQueues", "AccessDeniedException", status=403)
     driver = driver_on(sqs_endpoint_url=proxy.url)
     await driver.connect()
@@ -112,7 +114,7 @@ async def test_who_may_not_list_queues_may_still_use_them(proxy, driver_on, queu
     await driver.disconnect()
 
 
-async def test_a_host_that_says_nothing_is_given_up(
+async def test_connecting_to_a_silent_host_times_out(
     driver_on, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "CONNECT_LIMIT", 1.0)
@@ -123,7 +125,7 @@ async def test_a_host_that_says_nothing_is_given_up(
 
 @asynccontextmanager
 async def silent():
-    """The URL of a server that takes connections, and answers nothing."""
+    """The URL of a server that accepts connections and never replies."""
     handlers = set()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -136,7 +138,7 @@ async def silent():
         await asyncio.gather(*handlers)
 
 
-async def test_before_a_connect_it_says_so(driver_on) -> None:
+async def test_a_call_before_connect_is_an_error(driver_on) -> None:
     with pytest.raises(BrokerUnavailable, match="connect"):
         await driver_on().dequeue(["queue"], limit=1, lease=1, wait=0)
 
@@ -162,7 +164,7 @@ async def test_credentials_that_expire_lose_nothing(proxied, proxy, queue: str) 
     assert await proxied.settle([Settlement(one, Outcome.DONE) for one in held]) == []
 
 
-async def test_throttling_that_passes_is_waited_for(proxied, proxy, queue: str) -> None:
+async def test_brief_throttling_is_retried(proxied, proxy, queue: str) -> None:
     await hold(proxied, queue, 1)
     answers = iter([(400, {"__type": "com.amazonaws.sqs#ThrottlingException", "message": "slow"})])
     proxy.answer = lambda action, body: next(answers, None)
@@ -171,9 +173,7 @@ async def test_throttling_that_passes_is_waited_for(proxied, proxy, queue: str) 
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "RequestThrottled", "ServiceUnavailable"])
-async def test_throttling_that_stays_can_be_tried_again(
-    proxied, proxy, queue: str, code: str
-) -> None:
+async def test_lasting_throttling_is_unavailable(proxied, proxy, queue: str, code: str) -> None:
     (held,) = await hold(proxied, queue, 1)
     error = {"__type": f"com.amazonaws.sqs#{code}", "message": "slow"}
     proxy.answer = lambda action, body: (503 if code == "ServiceUnavailable" else 400, error)
@@ -195,7 +195,7 @@ async def test_entries_that_fail_are_sent_again(proxied, proxy, queue: str) -> N
     assert sorted(one.id for one in taken) == [*"0123"]
 
 
-async def test_a_part_that_is_refused_is_named(proxied, proxy, queue: str) -> None:
+async def test_refused_entries_are_named(proxied, proxy, queue: str) -> None:
     await hold(proxied, queue, 1)
     fail_entries(proxy, "SendMessageBatch", {"1"}, code="InvalidMessageContents", fault=True,
                  times=1)  # fmt: skip
@@ -206,7 +206,7 @@ async def test_a_part_that_is_refused_is_named(proxied, proxy, queue: str) -> No
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-async def test_what_could_not_be_applied_is_applied_by_the_next_call(
+async def test_a_failed_outcome_is_applied_by_the_next_settle(
     proxied, proxy, queue: str, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = await hold(proxied, queue, 3)
@@ -221,7 +221,7 @@ async def test_what_could_not_be_applied_is_applied_by_the_next_call(
 
 
 @pytest.mark.parametrize("outcome", [Outcome.RETRY, Outcome.RELEASE, Outcome.DEAD])
-async def test_what_was_moved_is_not_moved_again(
+async def test_a_stored_copy_is_not_sent_again(
     proxied, proxy, queue: str, outcome: Outcome
 ) -> None:
     held = await hold(proxied, queue, 2)
@@ -237,9 +237,7 @@ async def test_what_was_moved_is_not_moved_again(
 
 
 @pytest.mark.parametrize("code", ["ReceiptHandleIsInvalid", "InvalidParameterValue"])
-async def test_a_receipt_that_sqs_does_not_take_is_a_lost_lease(
-    proxied, proxy, queue: str, code: str
-) -> None:
+async def test_a_refused_receipt_is_a_lost_lease(proxied, proxy, queue: str, code: str) -> None:
     held = await hold(proxied, queue, 3)
     fail_entries(proxy, "ChangeMessageVisibilityBatch", {"0"}, code=code, fault=True, times=1)
     assert await proxied.extend(held, lease=60) == held[:1]
@@ -247,7 +245,9 @@ async def test_a_receipt_that_sqs_does_not_take_is_a_lost_lease(
     assert await proxied.settle([Settlement(one, Outcome.DONE) for one in held]) == held[:2]
 
 
-async def test_a_failing_poll_is_heard_of_by_who_waits(proxied, proxy, queue: str) -> None:
+async def test_the_error_of_a_poll_is_raised_by_the_waiting_dequeue(
+    proxied, proxy, queue: str
+) -> None:
     await hold(proxied, queue, 1)
     proxy.refuse("ReceiveMessage", "InternalError", status=500)
     with pytest.raises(BrokerUnavailable):

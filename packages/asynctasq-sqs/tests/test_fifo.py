@@ -1,4 +1,4 @@
-"""FIFO queues: order, groups, and what is stored once."""
+"""FIFO queues: order, groups, and deduplication."""
 
 import pytest
 
@@ -49,7 +49,7 @@ async def test_a_release_keeps_its_place(driver, fifo: str) -> None:
     assert await take(driver, fifo, 1) == ["a"]
 
 
-async def test_with_a_group_for_each_message_nothing_waits(driver_on, fifo: str) -> None:
+async def test_with_a_group_for_each_message_no_message_waits(driver_on, fifo: str) -> None:
     driver = driver_on(sqs_message_group="message")
     await driver.connect()
     await driver.enqueue(messages(fifo, *"ab"))

@@ -1,4 +1,4 @@
-"""How queues are called in SQS."""
+"""The SQS names of queues."""
 
 import re
 
@@ -36,7 +36,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", ["emails", "high-priority_2", "x" * 80, "orders.fifo"])
-def test_what_sqs_takes_is_kept(name: str) -> None:
+def test_a_valid_sqs_name_is_kept(name: str) -> None:
     assert sqs_name(name) == name
 
 

@@ -1,4 +1,4 @@
-"""Queues that are missing, dead-letter queues, and messages of others."""
+"""Missing queues, dead-letter queues, and messages of other programs."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ async def careful(driver_on):
     await one.disconnect()
 
 
-async def test_a_queue_is_made_with_a_dead_letter_queue(driver, queue: str) -> None:
+async def test_a_queue_is_created_with_a_dead_letter_queue(driver, queue: str) -> None:
     await put(driver, queue, "a")
     own, dead = await attributes(driver, queue), await attributes(driver, f"{queue}-dead")
     policy = json.loads(own["RedrivePolicy"])
@@ -54,7 +54,7 @@ async def test_a_queue_is_made_with_a_dead_letter_queue(driver, queue: str) -> N
 
 
 @pytest.mark.parametrize("prefix", ["", "http://127.0.0.1:1/123456789012/"])
-async def test_a_missing_queue_is_named_when_none_may_be_made(
+async def test_a_missing_queue_is_named_when_none_may_be_created(
     driver_on, queue: str, prefix: str
 ) -> None:
     driver = driver_on(sqs_create_queues=False, sqs_queue_url_prefix=prefix or None)
@@ -67,7 +67,7 @@ async def test_a_missing_queue_is_named_when_none_may_be_made(
     await driver.disconnect()
 
 
-async def test_a_queue_that_was_deleted_is_made_again(driver, queue: str) -> None:
+async def test_a_deleted_queue_is_created_again(driver, queue: str) -> None:
     await put(driver, queue, "a")
     held = await take(driver, queue)
     for name in (queue, f"{queue}-dead"):
@@ -79,7 +79,7 @@ async def test_a_queue_that_was_deleted_is_made_again(driver, queue: str) -> Non
     assert [one.id for one in await driver.browse(queue, State.DEAD, limit=9)] == ["b"]
 
 
-async def test_a_queue_of_somebody_else_is_used_as_it_is(driver, careful, queue: str) -> None:
+async def test_an_existing_queue_is_used_as_it_is(driver, careful, queue: str) -> None:
     await call(driver, "create_queue", QueueName=queue, Attributes={"DelaySeconds": "900"})
     await put(careful, queue, "a")
     held = await take(careful, queue)
@@ -113,7 +113,7 @@ async def test_the_dead_letter_queue_that_is_wired_is_used(driver, careful, queu
     assert (await take(careful, queue)).attempt == 1
 
 
-async def test_what_sqs_gave_up_itself_is_dead(driver, queue: str) -> None:
+async def test_a_message_that_sqs_moved_itself_is_dead(driver, queue: str) -> None:
     await call(driver, "create_queue", QueueName=f"{queue}-dead")
     dead = await attributes(driver, f"{queue}-dead")
     policy = {"deadLetterTargetArn": dead["QueueArn"], "maxReceiveCount": "1"}
@@ -138,7 +138,9 @@ async def test_what_sqs_gave_up_itself_is_dead(driver, queue: str) -> None:
         '{"asynctasq":1,"id":"a","n":1e999}',
     ],
 )
-async def test_messages_of_others_are_taken_as_they_are(driver, queue: str, text: str) -> None:
+async def test_messages_of_other_programs_are_delivered_unchanged(
+    driver, queue: str, text: str
+) -> None:
     await put(driver, queue, "mine")
     await driver.settle([Settlement(await take(driver, queue), Outcome.DONE)])
     url = (await call(driver, "get_queue_url", QueueName=queue))["QueueUrl"]

@@ -19,7 +19,7 @@ def done(deliveries) -> list[Settlement]:
 
 
 def polls(proxy) -> list[tuple[int, int]]:
-    """How long each receive might wait, and for how many messages."""
+    """The wait in seconds and the message limit of each receive."""
     return [
         (body["WaitTimeSeconds"], body["MaxNumberOfMessages"])
         for action, body in proxy.calls
@@ -29,7 +29,7 @@ def polls(proxy) -> list[tuple[int, int]]:
 
 @pytest.fixture
 async def warm(proxied, proxy, queue: str):
-    """The driver, when it knows the queue."""
+    """A driver that has looked up the queue."""
     await proxied.enqueue(messages(queue, 1))
     await proxied.settle(done(await proxied.dequeue([queue], limit=1, lease=30, wait=5)))
     proxy.calls.clear()
@@ -59,7 +59,7 @@ async def test_an_idle_queue_costs_one_long_poll_at_a_time(warm, proxy, queue: s
     assert [wait for wait, _ in polls(proxy) if wait] == [20, 20]
 
 
-async def test_no_more_is_asked_for_than_is_wanted(warm, proxy, queue: str) -> None:
+async def test_no_more_messages_are_requested_than_the_limit(warm, proxy, queue: str) -> None:
     await warm.enqueue(messages(queue, 30))
     for limit in (3, 10, 15):
         before = len(polls(proxy))
@@ -73,12 +73,12 @@ async def test_a_full_queue_is_received_from_by_several_polls(warm, proxy, queue
     assert sizes == [10, 20, 40, 40]
 
 
-async def test_who_waits_shortly_polls_shortly(warm, proxy, queue: str) -> None:
+async def test_a_short_wait_is_a_short_poll(warm, proxy, queue: str) -> None:
     assert await warm.dequeue([queue], limit=1, lease=30, wait=1.5) == []
     assert {wait for wait, _ in polls(proxy)} == {2}
 
 
-async def test_what_a_cancelled_dequeue_asked_for_goes_to_the_next(
+async def test_the_messages_of_a_cancelled_dequeue_go_to_the_next(
     warm, proxy, queue: str, until
 ) -> None:
     waiting = asyncio.create_task(warm.dequeue([queue], limit=10, lease=30, wait=20))
@@ -92,7 +92,7 @@ async def test_what_a_cancelled_dequeue_asked_for_goes_to_the_next(
     assert proxy.count("ReceiveMessage") == 1
 
 
-async def test_what_nobody_takes_is_given_back_with_no_attempt_counted(
+async def test_buffered_messages_are_released_and_count_no_attempt(
     warm, driver, proxy, queue: str, until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receive_buffer, "KEPT", 0.05)
@@ -106,7 +106,7 @@ async def test_what_nobody_takes_is_given_back_with_no_attempt_counted(
     assert taken.attempt == 1
 
 
-async def test_a_disconnect_gives_back_what_nobody_took(
+async def test_a_disconnect_releases_buffered_messages(
     warm, driver, proxy, queue: str, until
 ) -> None:
     waiting = asyncio.create_task(warm.dequeue([queue], limit=1, lease=60, wait=20))
@@ -121,7 +121,7 @@ async def test_a_disconnect_gives_back_what_nobody_took(
     assert taken.attempt == 1
 
 
-async def test_what_was_received_for_another_lease_is_extended(
+async def test_messages_received_for_another_lease_are_extended(
     warm, driver, proxy, queue: str, until
 ) -> None:
     waiting = asyncio.create_task(warm.dequeue([queue], limit=1, lease=2, wait=20))
@@ -135,7 +135,7 @@ async def test_what_was_received_for_another_lease_is_extended(
     assert await warm.settle(done([taken])) == []
 
 
-async def test_the_prefix_saves_asking_for_the_url(proxy, driver_on, queue: str) -> None:
+async def test_the_prefix_saves_the_request_for_the_url(proxy, driver_on, queue: str) -> None:
     prefix = f"{proxy.url}/123456789012/"
     driver = driver_on(sqs_endpoint_url=proxy.url, sqs_queue_url_prefix=prefix)
     await driver.connect()

@@ -1,4 +1,4 @@
-"""What can be set, and what is said of what cannot be right."""
+"""Settings, and the errors of invalid ones."""
 
 import subprocess
 import sys
@@ -12,12 +12,12 @@ from asynctasq_sqs import SQSSettings
 PREFIX = "https://sqs.us-west-2.amazonaws.com/123456789012"
 
 
-def test_the_keywords_of_the_user_page_are_taken() -> None:
+def test_the_keywords_of_the_user_page_are_accepted() -> None:
     config = Config(driver="sqs", sqs_region="us-west-2", sqs_queue_url_prefix=f"{PREFIX}/")
     assert isinstance(config.driver_settings, SQSSettings)
 
 
-def test_secrets_are_shown_to_nobody() -> None:
+def test_secrets_are_never_shown() -> None:
     settings = SQSSettings(
         aws_access_key_id="AKIA", aws_secret_access_key="s3cret", aws_session_token="t0ken"
     )
@@ -39,7 +39,7 @@ def test_a_prefix_is_what_precedes_the_name(prefix: str, kept: str) -> None:
     assert SQSSettings(sqs_queue_url_prefix=prefix).sqs_queue_url_prefix == kept
 
 
-def test_the_prefix_tells_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_region_follows_from_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     assert SQSSettings().region() == "eu-west-1"
     assert SQSSettings(sqs_queue_url_prefix=PREFIX).region() == "us-west-2"
@@ -60,15 +60,15 @@ def test_the_prefix_tells_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"sqs_regoin": "eu-west-1"}, "did you mean 'sqs_region'"),
     ],
 )
-def test_what_cannot_be_right_is_said(values: dict[str, str], says: str) -> None:
+def test_invalid_settings_are_explained(values: dict[str, str], says: str) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
         SQSSettings(**values)
     assert "s3cret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_the_client_library_is_imported_by_those_who_connect() -> None:
-    """It takes a second, which a command's help and other drivers need not wait."""
+def test_the_client_library_is_imported_on_connect_only() -> None:
+    """The import takes a second, which a command's help and other drivers do not need."""
     program = (
         "import sys, asynctasq_sqs; sys.exit(bool({'aioboto3', 'aiohttp'} & sys.modules.keys()))"
     )

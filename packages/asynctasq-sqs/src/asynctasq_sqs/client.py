@@ -131,7 +131,7 @@ class Client:
 def needed(reply: Reply, key: str) -> str:
     """Return a required field of a reply; raises `BrokerUnavailable` if it is missing."""
     if not isinstance(value := reply.get(key), str):
-        raise BrokerUnavailable(f"SQS gives an answer that cannot be read: it has no {key}")
+        raise BrokerUnavailable(f"SQS returned an unreadable reply: it has no {key}")
     return value
 
 

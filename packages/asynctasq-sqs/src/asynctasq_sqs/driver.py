@@ -72,5 +72,5 @@ class SQSDriver(SessionDriver[Session], SQSInspector):
         return await session.background.run(session.settler.settle(settlements))
 
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
-        """Extend leases, by SQS to 12 hours at most; see `BaseDriver.extend`."""
+        """Extend leases, within the 12 hours of SQS; see `BaseDriver.extend`."""
         return await self.session.leases.extend(deliveries, lease)

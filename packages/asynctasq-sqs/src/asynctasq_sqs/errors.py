@@ -66,7 +66,7 @@ def translated(error: BaseException, location: str, operation: str) -> BrokerErr
         status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return from_code(code, text, location, operation, passes=status >= 500)
     if isinstance(error, NoRegionError):
-        return BrokerRejected("no AWS region is known; set sqs_region")
+        return BrokerRejected("no AWS region is configured; set sqs_region")
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return BrokerRejected(
             "no AWS credentials were found; set aws_access_key_id and aws_secret_access_key, "
@@ -75,12 +75,11 @@ def translated(error: BaseException, location: str, operation: str) -> BrokerErr
     if isinstance(error, (NoConnection, HTTPClientError, OSError, CredentialRetrievalError)):
         return BrokerUnavailable(f"cannot reach SQS at {location}: {_cause(error)}")
     if isinstance(error, (BotoCoreError, ValueError)):
-        return BrokerRejected(f"SQS at {location} cannot be asked: {_cause(error)}")
+        return BrokerRejected(f"cannot call SQS at {location}: {_cause(error)}")
     if type(error).__module__.startswith("aiohttp"):
         return BrokerUnavailable(f"cannot reach SQS at {location}: {type(error).__name__}")
     return BrokerUnavailable(
-        f"SQS at {location} gives an answer to {operation} that cannot be read:"
-        f" {type(error).__name__}"
+        f"SQS at {location} returned an unreadable reply to {operation}: {type(error).__name__}"
     )
 
 
@@ -108,7 +107,7 @@ def from_code(
     if passes or code in _PASSING:
         return BrokerUnavailable(f"SQS at {location} is not ready for {operation}: {code}: {text}")
     if code in _GONE and operation in ("DeleteMessageBatch", "ChangeMessageVisibilityBatch"):
-        return LeaseGone(f"SQS at {location} knows no such receipt: {code}")
+        return LeaseGone(f"SQS at {location} does not accept the receipt: {code}")
     return BrokerRejected(f"SQS at {location} refuses {operation}: {code}: {text}")
 
 

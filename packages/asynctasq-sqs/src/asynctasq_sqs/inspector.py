@@ -104,7 +104,9 @@ class SQSInspector:
         They are received first: ``PurgeQueue`` would also delete running and delayed ones.
         """
         if state in (State.RUNNING, State.DELAYED):
-            raise BrokerRejected(f"SQS cannot purge messages that are {state.value}")
+            raise BrokerRejected(
+                f"SQS cannot purge {state.value} messages, only ready and dead ones"
+            )
         queues = self.session.queues
         url = await (queues.find_dead(queue) if state is State.DEAD else queues.find(queue))
         total, seen = 0, LONGEST_PEEK
@@ -145,7 +147,7 @@ class SQSInspector:
 
 def _check_shows(state: State) -> None:
     if state is not State.DEAD:
-        raise BrokerRejected(f"SQS shows no messages that are {state.value}, only dead ones")
+        raise BrokerRejected(f"SQS cannot show {state.value} messages, only dead ones")
 
 
 def _chosen(peek: Peek, ids: Sequence[str]) -> list[PeekedMessage]:

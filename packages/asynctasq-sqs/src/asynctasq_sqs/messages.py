@@ -154,7 +154,7 @@ def read_all(reply: Mapping[str, Any]) -> list[Received]:
     try:
         return [_read(message, now) for message in reply.get("Messages", ())]
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise BrokerUnavailable(f"SQS gives messages that cannot be read: {error!r}") from error
+        raise BrokerUnavailable(f"SQS returned unreadable messages: {error!r}") from error
 
 
 def _read(message: Mapping[str, Any], now: float) -> Received:

@@ -190,7 +190,7 @@ class Queues:
         try:
             await self._client.call("set_queue_attributes", QueueUrl=url, Attributes=policy)
         except BrokerRejected as error:  # the driver sends dead messages there in any case
-            logger.warning("the dead-letter queue of %s is not wired: %s", url, error)
+            logger.warning("cannot set the redrive policy of %s: %s", url, error)
 
     async def _policy(self, dead: str) -> str:
         attributes = await _when_created(lambda: self.attributes(dead, "QueueArn"))

@@ -1,4 +1,4 @@
-"""When an answer came, to a process that may not have run."""
+"""The arrival time of a reply, for a process that may have been stopped."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Answers that are none, and settlements that are tried again and again."""
+"""Malformed replies, and settlements that are retried."""
 
 from contextlib import suppress
 
@@ -10,7 +10,7 @@ from asynctasq_sqs.messages import read_all
 
 pytestmark = pytest.mark.anyio
 
-#: What a server may say that is no SQS, or a broken one.
+#: Replies of a server that is not SQS, or is broken.
 ODD = {
     "null": None,
     "a list": [1, 2],
@@ -30,7 +30,7 @@ async def hold(driver, queue: str, count: int) -> list:
 
 
 @pytest.mark.parametrize("odd", ODD)
-async def test_an_odd_answer_is_an_error_of_the_seam(
+async def test_a_malformed_reply_is_an_error_of_the_seam(
     proxied, proxy, driver_on, queue: str, odd: str
 ) -> None:
     (held,) = await hold(proxied, queue, 1)
@@ -52,14 +52,14 @@ async def test_an_odd_answer_is_an_error_of_the_seam(
     assert await proxied.settle([Settlement(held, Outcome.DONE)]) == []
 
 
-async def test_an_answer_without_what_it_must_have_is_unavailable(proxied, proxy, queue) -> None:
+async def test_a_reply_without_a_required_field_is_unavailable(proxied, proxy, queue) -> None:
     proxy.answer = lambda action, body: (200, {})
     with pytest.raises(BrokerUnavailable, match="QueueUrl"):
         await proxied.enqueue([Message("id", queue, b"")])
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-async def test_what_was_applied_stays_so_while_others_fail(
+async def test_applied_outcomes_stay_applied_while_others_fail(
     proxied, proxy, queue: str, outcome: Outcome
 ) -> None:
     held = await hold(proxied, queue, 2)
