@@ -86,7 +86,7 @@ class Peek:
                 break
 
     async def _receive(self, wait: int) -> int:
-        asked = time.monotonic()
+        started = time.monotonic()
         reply = await self._session.client.poll(
             limit=CALL_LIMIT,
             QueueUrl=self._url,
@@ -98,7 +98,7 @@ class Peek:
         )
         received = read_all(reply)
         for message in received:
-            receipt = Receipt(self._url, message.handle, asked, asked + HIDDEN)
+            receipt = Receipt(self._url, message.handle, started, asked + HIDDEN)
             self._messages[message.key] = PeekedMessage(message, receipt)
         return len(received)
 
