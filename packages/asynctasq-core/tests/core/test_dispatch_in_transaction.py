@@ -136,7 +136,7 @@ async def test_what_is_no_connection_is_refused(driver: Any) -> None:
 
 async def test_a_driver_without_transactions_says_so() -> None:
     init(driver="memory", memory_url="memory://no-transactions")
-    refusal = "the memory driver has no part in your transaction"
+    refusal = "the memory driver cannot enqueue inside a database transaction"
     with pytest.raises(BrokerRejected, match=refusal):
         await work(1).dispatch(connection=object())
     with pytest.raises(BrokerRejected, match=refusal):

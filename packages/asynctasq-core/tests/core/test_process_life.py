@@ -154,7 +154,7 @@ async def test_a_process_that_does_not_get_ready_is_given_up(
         process_pool_initializer=tasks.never_get_ready,
     )  # fmt: skip
     assert dead.note.startswith(
-        "WorkerDied: a new process for tasks was killed, as it was not ready"
+        "WorkerDied: a new process for tasks was killed: it was not ready"
     )
     assert multiprocessing.active_children() == []
 

@@ -1,1 +1,1 @@
-"""The engine: from dispatch to settlement."""
+"""The engine: dispatches calls, runs them in workers, and settles their outcomes."""

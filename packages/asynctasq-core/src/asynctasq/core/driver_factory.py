@@ -1,4 +1,4 @@
-"""From a configuration to a driver."""
+"""Creates the driver of a configuration."""
 
 from asynctasq.config import Config
 from asynctasq.drivers.base_driver import BaseDriver
@@ -6,11 +6,11 @@ from asynctasq.drivers.registry import driver_class
 
 
 class DriverFactory:
-    """Makes drivers."""
+    """Creates drivers."""
 
     @staticmethod
     def create_from_config(config: Config) -> BaseDriver:
-        """The configured driver, not connected yet.
+        """Returns the configured driver, unconnected.
 
         Raises:
             DriverNotFound: no installed package provides it.

@@ -29,10 +29,10 @@ def check_names(names: Sequence[str]) -> None:
     for name in names:
         if ":" not in name and name not in known:
             hint = install_hint(name)
-            more = f"; for {name}: {hint}" if hint else ""
+            suffix = f"; for {name}: {hint}" if hint else ""
             raise ConfigError(
                 f"unknown emitter {name!r}; known are {', '.join(known)}, or your own as "
-                f"module:object{more}"
+                f"module:object{suffix}"
             )
 
 

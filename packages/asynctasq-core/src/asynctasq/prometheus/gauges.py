@@ -1,4 +1,4 @@
-"""How a worker and its queues are, asked when somebody scrapes."""
+"""Gauges for worker and queue state, collected at scrape time."""
 
 import asyncio
 import logging
@@ -48,7 +48,7 @@ class Gauges(Collector):
         yield from _of_queues(self._backlog.stats())
 
     def close(self) -> None:
-        """Give up a question that is under way."""
+        """Cancel a query that is under way."""
         self._backlog.close()
 
 
@@ -60,27 +60,27 @@ class Backlog:
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._pending: Future[Sequence[QueueStats] | None] | None = None
-        self._asked = self._known = -STALE
+        self._started_at = self._counted_at = -STALE
         self._stats: Sequence[QueueStats] = ()
 
     def stats(self) -> Sequence[QueueStats]:
         """Return the latest counts; empty if they are older than `STALE`."""
         with self._lock:
             now = time.monotonic()
-            if self._pending is None and now >= self._asked + EVERY:
-                self._asked = now
-                self._pending = asyncio.run_coroutine_threadsafe(self._ask(), self._loop)
+            if self._pending is None and now >= self._started_at + EVERY:
+                self._started_at = now
+                self._pending = asyncio.run_coroutine_threadsafe(self._count(), self._loop)
             if self._pending is not None and wait([self._pending], timeout=PATIENCE).done:
                 self._take(self._pending)
                 self._pending = None
-            return self._stats if time.monotonic() < self._known + STALE else ()
+            return self._stats if time.monotonic() < self._counted_at + STALE else ()
 
     def close(self) -> None:
-        """Give up a question that is under way."""
+        """Cancel a query that is under way."""
         if self._pending is not None:
             self._pending.cancel()
 
-    async def _ask(self) -> Sequence[QueueStats] | None:
+    async def _count(self) -> Sequence[QueueStats] | None:
         try:
             async with asyncio.timeout(LIMIT):
                 return await self._worker.backlog()
@@ -92,12 +92,12 @@ class Backlog:
 
     def _take(self, answer: "Future[Sequence[QueueStats] | None]") -> None:
         if not answer.cancelled() and (stats := answer.result()) is not None:
-            self._stats, self._known = stats, time.monotonic()
+            self._stats, self._counted_at = stats, time.monotonic()
 
 
 def _of_worker(status: WorkerStatus) -> Iterator[Metric]:
     for name, text, value in (
-        ("running", "Tasks that run.", status.info.running),
+        ("running", "Running tasks.", status.info.running),
         ("concurrency", "Tasks that may run at once.", status.info.concurrency),
         ("broker_up", "Whether the broker answers.", float(not status.broker_silence)),
     ):
@@ -107,19 +107,19 @@ def _of_worker(status: WorkerStatus) -> Iterator[Metric]:
 def _of_queues(queues: Sequence[QueueStats]) -> Iterator[Metric]:
     messages = GaugeMetricFamily(
         "asynctasq_queue_messages",
-        "Messages in a queue, of all workers.",
+        "Messages in a queue by state, for all workers.",
         labels=["queue", "state"],
     )
     oldest = GaugeMetricFamily(
-        "asynctasq_queue_oldest_seconds", "How long the oldest ready message waits.",
+        "asynctasq_queue_oldest_seconds", "Age of the oldest ready message.",
         labels=["queue"],
     )  # fmt: skip
-    for one in queues:
+    for stats in queues:
         for state in ("ready", "delayed", "running", "dead"):
-            count: int | None = getattr(one, state)
+            count: int | None = getattr(stats, state)
             if count is not None:
-                messages.add_metric([one.queue, state], count)
-        if one.oldest is not None:
-            oldest.add_metric([one.queue], one.oldest)
+                messages.add_metric([stats.queue, state], count)
+        if stats.oldest is not None:
+            oldest.add_metric([stats.queue], stats.oldest)
     yield messages
     yield oldest

@@ -32,9 +32,9 @@ class Health:
             return "the worker does not run"
         stuck = self._pulse.stuck()
         if stuck > LIMIT:
-            return f"the event loop is blocked for {stuck:.0f} s"
+            return f"the event loop has been blocked for {stuck:.0f} s"
         if status.broker_silence > LIMIT:
-            return f"the broker does not answer for {status.broker_silence:.0f} s"
+            return f"the broker has not answered for {status.broker_silence:.0f} s"
         return None
 
 

@@ -41,11 +41,11 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
         self._tasks = Counter(
-            "asynctasq_tasks", "Attempts by what came of them.",
+            "asynctasq_tasks", "Attempts by their outcome.",
             ["task", "queue", "outcome"], registry=registry,
         )  # fmt: skip
         self._enqueued = Counter(
-            "asynctasq_tasks_enqueued", "Calls that were stored from here.",
+            "asynctasq_tasks_enqueued", "Calls that this process stored.",
             ["task", "queue"], registry=registry,
         )  # fmt: skip
         self._duration = Histogram(
@@ -57,15 +57,15 @@ class Metrics:
             ["queue"], buckets=LATENCIES, registry=registry,
         )  # fmt: skip
         self._lost = Counter(
-            "asynctasq_lease_losses", "Messages that were taken over or cancelled by others.",
+            "asynctasq_lease_losses", "Leases lost to other workers, or by a cancellation.",
             ["queue"], registry=registry,
         )  # fmt: skip
         self._batch = Histogram(
-            "asynctasq_settle_batch_size", "Outcomes that one round trip stored.",
+            "asynctasq_settle_batch_size", "Outcomes settled by one call.",
             buckets=BATCHES, registry=registry,
         )  # fmt: skip
         self._settling = Histogram(
-            "asynctasq_settle_duration_seconds", "How long such a round trip took.",
+            "asynctasq_settle_duration_seconds", "How long a call that settles outcomes took.",
             buckets=SETTLING, registry=registry,
         )  # fmt: skip
 

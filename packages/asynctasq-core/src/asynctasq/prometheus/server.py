@@ -23,7 +23,7 @@ from asynctasq.core.worker import Worker
 from asynctasq.prometheus.gauges import Gauges
 from asynctasq.prometheus.health import Health
 
-#: Seconds a client has for its request.
+#: Seconds for a client to send its request.
 CLIENT_LIMIT = 10.0
 
 

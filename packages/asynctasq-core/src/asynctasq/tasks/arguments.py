@@ -43,7 +43,7 @@ class Parameters:
 
     def check(self, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
         """Raise `InvalidArguments` if a call with these arguments cannot work."""
-        if not self._fit_at_a_glance(args, kwargs):  # ten times as fast as `bind`
+        if not self._fits_by_name(args, kwargs):  # ten times as fast as `bind`
             try:
                 self._signature.bind(*args, **kwargs)
             except TypeError as error:
@@ -61,7 +61,7 @@ class Parameters:
             {name: self._convert(name, value) for name, value in kwargs.items()},
         )
 
-    def _fit_at_a_glance(self, args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
+    def _fits_by_name(self, args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
         given = {*self._positional[: len(args)], *kwargs}
         each_once = len(given) == len(args) + len(kwargs)
         return each_once and self._required <= given <= self._names
@@ -127,7 +127,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
     try:
         try:
             return TypeAdapter(annotation, config=config)
-        except PydanticUserError:  # a model or dataclass brings a configuration of its own
+        except PydanticUserError:  # a model or dataclass has a configuration of its own
             return TypeAdapter(annotation)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
         return None  # pydantic cannot check this annotation

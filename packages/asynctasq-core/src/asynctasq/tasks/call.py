@@ -16,7 +16,7 @@ _AS_DEFINED = CallOptions()
 
 @dataclass(frozen=True, slots=True)
 class TaskHandle:
-    """A dispatched call. ``str(handle)`` is its id."""
+    """The handle of a dispatched call; ``str(handle)`` is its id."""
 
     id: str
     name: str

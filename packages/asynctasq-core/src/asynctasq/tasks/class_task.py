@@ -1,4 +1,4 @@
-"""Tasks that are classes: parameters in the constructor, work in ``execute``, and two hooks."""
+"""Class tasks: parameters in the constructor, the work in ``execute``, and two hooks."""
 
 import dataclasses
 import inspect

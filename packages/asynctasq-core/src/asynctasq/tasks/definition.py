@@ -14,7 +14,7 @@ class Mode(enum.Enum):
 
     LOOP = "async"  #: on the worker's event loop
     THREAD = "sync"  #: in a thread
-    PROCESS = "process"  #: in a process of its own pool
+    PROCESS = "process"  #: in a process of the worker's pool
 
 
 class Runnable(Protocol):

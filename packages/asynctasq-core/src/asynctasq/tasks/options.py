@@ -77,7 +77,7 @@ def as_exceptions(name: str, value: object) -> Exceptions:
     """Return the exception classes in `value`; raise `ConfigError` for anything else."""
     try:
         return tuple(_exceptions(value))
-    except (TypeError, RecursionError):  # not iterable, or iterable for ever
+    except (TypeError, RecursionError):  # not iterable, or endless
         raise ConfigError(
             f"{name} must be an exception class or several, as in {name}=(ValueError, OSError), "
             f"not {value!r}"
@@ -98,7 +98,7 @@ def _exceptions(value: object) -> Iterator[type[BaseException]]:
 
 
 def check_queue(name: object) -> None:
-    """Raise `ConfigError` unless `name` can name a queue, or is None."""
+    """Raise `ConfigError` unless `name` is a valid queue name or None."""
     check_text("a queue's name", name)
 
 

@@ -1,1 +1,1 @@
-"""From a delivery to its outcome: reads it, runs it, and decides what becomes of it."""
+"""Execution: reads deliveries, runs their tasks, and decides their outcomes."""

@@ -1,4 +1,4 @@
-"""One attempt at one message, from its delivery to its outcome."""
+"""The record of one attempt, from its delivery to its outcome."""
 
 import asyncio
 import enum
@@ -11,10 +11,10 @@ from asynctasq.serialization.envelope import Envelope
 from asynctasq.tasks.context import TaskContext
 from asynctasq.tasks.definition import Runnable, TaskDefinition
 
-#: Seconds a cancelled task has to clean up.
+#: Seconds for a cancelled task to clean up.
 CANCEL_PATIENCE = 2.0
 
-#: The name of an attempt whose message was not read.
+#: The name of an attempt whose message could not be read.
 UNREADABLE = "(unreadable)"
 
 _ENDS = (Outcome.DONE, Outcome.DEAD)
@@ -33,7 +33,7 @@ class State(enum.Enum):
 
 
 class Seen(Protocol):
-    """What a child process found in a message that was read there."""
+    """The contents of a message that a child process read."""
 
     @property
     def name(self) -> str:
@@ -42,12 +42,12 @@ class Seen(Protocol):
 
     @property
     def correlation_id(self) -> str | None:
-        """What joins the call to the request or task that dispatched it."""
+        """Identifies the request or task that dispatched the call."""
         ...
 
     @property
     def enqueued_at(self) -> float:
-        """When it was dispatched, seconds since the epoch by the producer's clock."""
+        """When the call was dispatched: seconds since the epoch, by the producer's clock."""
         ...
 
 
@@ -63,22 +63,23 @@ class Attempt:
     """The record of one delivery while the worker holds its message.
 
     Attributes:
-        delivery: the current one; a later delivery of the same message may replace it.
-        number: the attempt's, of those allowed: later deliveries of the message to this worker
-            are no attempts of their own.
-        state: changed by `asynctasq.core.worker.in_flight.InFlight` alone.
-        buffered_at: when it began to wait for a slot, by the event loop's clock.
-        has_slot: it occupies a slot, or did until it ended.
+        delivery: the current delivery; a later one of the same message may replace it.
+        number: the number of the attempt, from 1: that of the first delivery. Later deliveries of
+            the message to this record are no attempts of their own.
+        state: changed only by `asynctasq.core.worker.in_flight.InFlight`.
+        buffered_at: when it started to wait for a slot, by the event loop's clock.
+        has_slot: whether it occupies a slot, or did until it ended.
         settlement: its outcome, from FINISHED until the broker's answer.
-        unsure: its outcome was sent, and the answer is unknown.
-        task: runs it; set by the task's first step.
-        prepared_at: when its arguments began to be prepared, by `time.perf_counter`.
+        unsure: whether its outcome was sent by a call without an answer.
+        task: the asyncio task that runs it; set by the task's first step.
+        prepared_at: when the conversion of its arguments started, by `time.perf_counter`.
         user_code_started: whether the user's code has started.
-        started_at: when that was, by the same clock: later, if it waited for a process.
-        cancel_reason: why the worker cancelled it, if it did.
-        call: the message, once it was read here.
-        seen: what a child process found in the message, if it was read there.
-        error: what its task raised; kept for a trace, until that has it.
+        started_at: when the user's code started, by the same clock; later than `prepared_at` if it
+            waited for a process.
+        cancel_reason: why the worker cancelled it; None if it did not.
+        call: the call in the message, if this process read it.
+        seen: the contents of the message, if a child process read it.
+        error: the task's exception; kept for the trace only.
     """
 
     delivery: Delivery
@@ -108,36 +109,36 @@ class Attempt:
 
     @property
     def ends_message(self) -> bool:
-        """Whether its outcome removes the message, or buries it."""
+        """Whether its outcome removes the message, or makes it dead."""
         return self.settlement is not None and self.settlement.outcome in _ENDS
 
     def begin(self) -> None:
-        """Note that the user's code starts."""
+        """Records that the user's code starts."""
         self.user_code_started = True
         self.started_at = time.perf_counter()
 
     def cancel(self, reason: CancelReason) -> None:
-        """Cancel its task, which looks for `cancel_reason` when it takes its first step."""
+        """Cancels its task; a task without a first step yet checks `cancel_reason` there."""
         self.cancel_reason = reason
         if self.task is not None:
             self.task.cancel()
 
     @property
     def name(self) -> str:
-        """The task's name, for people."""
+        """The task's name, for logs and events."""
         if self.call is not None:
             return self.call.envelope.task
         return UNREADABLE if self.seen is None else self.seen.name
 
     @property
     def correlation_id(self) -> str | None:
-        """What joins the call to the request or task that dispatched it."""
+        """Identifies the request or task that dispatched the call."""
         if self.call is not None:
             return self.call.envelope.correlation_id
         return None if self.seen is None else self.seen.correlation_id
 
     def context(self) -> TaskContext:
-        """What the running task may know."""
+        """Returns the context of the running task."""
         assert self.call is not None
         envelope = self.call.envelope
         return TaskContext(
@@ -154,12 +155,12 @@ class Attempt:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A message that was understood.
+    """A decoded message with its task.
 
     Attributes:
-        max_attempts: deliveries before it is dead.
-        runnable: the task with its arguments; None until they were found to fit.
-        timeout: seconds the attempt may take.
+        max_attempts: deliveries after which it is dead.
+        runnable: the task with its arguments; None until they are converted.
+        timeout: limit on the attempt's duration, in seconds.
     """
 
     envelope: Envelope

@@ -1,4 +1,4 @@
-"""Cancellations: which are meant for a task, and how it ends in order under them."""
+"""Tells cancellations of the worker from those of a task, and ends the worker gracefully."""
 
 import asyncio
 import logging
@@ -13,20 +13,20 @@ T = TypeVar("T")
 
 
 def was_cancelled(error: BaseException) -> bool:
-    """Whether `error` ends the running task because it was cancelled from outside.
+    """Whether `error` is a cancellation of the running task from outside.
 
-    Anything may raise CancelledError by itself; who cancels a task is counted.
+    Any code may raise CancelledError by itself; only `Task.cancel` increments `cancelling()`.
     """
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
 
 
 async def to_its_end(work: Coroutine[Any, Any, T], *, grace: float = 0.0) -> T:
-    """Await `work` in a task of its own, which ends before the caller does.
+    """Awaits `work` in a task of its own, which ends before the caller does.
 
-    When the caller is cancelled, the task is cancelled `grace` seconds later: once, however often
-    the caller is. A cancel scope of anyio cancels at every await, and would cut off each step of
-    an orderly end.
+    When the caller is cancelled, the task is cancelled `grace` seconds later, and only once. A
+    cancel scope of anyio cancels at every await, and would interrupt each step of a graceful
+    shutdown.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.Task(work, loop=loop, name="asynctasq-worker")
@@ -44,9 +44,9 @@ async def to_its_end(work: Coroutine[Any, Any, T], *, grace: float = 0.0) -> T:
 
 
 async def first_done(*tasks: "asyncio.Task[Any]") -> None:
-    """Wait until one of the tasks is done; an attempt that runs here cannot cancel the wait.
+    """Waits until one of the tasks is done; an attempt of the worker cannot cancel the wait.
 
-    A task may cancel all tasks that it finds on its event loop, among them its own worker's.
+    A user's task may cancel all tasks of its event loop, including those of its worker.
     """
     waiter = _Waiter(asyncio.current_task())
 
@@ -64,15 +64,15 @@ async def first_done(*tasks: "asyncio.Task[Any]") -> None:
 
 
 class _Waiter(asyncio.Future[None]):
-    """What a task of the worker waits for."""
+    """A future that an attempt cannot cancel."""
 
     def __init__(self, owner: "asyncio.Task[Any] | None") -> None:
         super().__init__(loop=asyncio.get_running_loop())
         self._owner = owner
-        self._outside = running_task.get(None)  # a task may run a worker
+        self._outside = running_task.get(None)  # set if a user's task runs this worker
 
     def cancel(self, msg: Any = None) -> bool:
-        """Cancel the wait, unless the call comes from an attempt."""
+        """Cancels the wait, unless an attempt calls it."""
         attempt = running_task.get(None)
         if attempt is None or attempt is self._outside:
             return super().cancel(msg)

@@ -1,9 +1,9 @@
 """The channel between a worker and one of its child processes.
 
-Every frame begins with the mark of its job: a number that no other job of the pool has, and random
-bytes. The parent reads a length only after the right mark, so bytes that a task writes to the
-descriptor by mistake end that child, and never pass for an answer. Only the child itself can
-answer: a process that it forks has no descriptor, and ends instead of sending.
+Every frame starts with the mark of its job: a number that is unique in the pool, and random bytes.
+The parent reads a length only after the right mark, so bytes that a task writes to the descriptor
+by mistake end that child, and are never read as an answer. Only the child itself can answer: a
+process that it forks has no descriptor, and exits instead of sending.
 """
 
 import os
@@ -15,13 +15,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
-#: Seconds between checks that the child lives: a process it forked may hold its descriptors open.
-LOOK_AGAIN = 0.5
-#: Bytes of an answer; `Failure` stays below.
+#: Seconds between checks of the child: a process that it forked may keep its descriptors open.
+CHECK_INTERVAL = 0.5
+#: Limit on an answer in bytes; a `Failure` is smaller.
 FRAME_LIMIT = 64 * 1024 * 1024
 #: Bytes read at once.
 CHUNK = 256 * 1024
-#: The mark of the frame that asks a child to end.
+#: The mark of the frame that ends a child.
 END = bytes(16)
 
 _HEADER = struct.Struct(">16sQ")
@@ -32,12 +32,12 @@ class Broken(Exception):
 
 
 def new_mark(number: int) -> bytes:
-    """The mark of the job with this number."""
+    """Returns a new mark for the job with this number."""
     return number.to_bytes(8, "big") + os.urandom(8)
 
 
 class ParentEnd:
-    """The worker's end. Its methods block, at most until the child is dead.
+    """The worker's end. Its methods block until the child is dead, at most.
 
     Args:
         lives: whether the child may still answer.
@@ -46,24 +46,24 @@ class ParentEnd:
     def __init__(self, sock: socket.socket, lives: Callable[[], bool]) -> None:
         self._sock = sock
         self._lives = lives
-        sock.settimeout(LOOK_AGAIN)
+        sock.settimeout(CHECK_INTERVAL)
 
     def send(self, mark: bytes, message: object) -> None:
-        """Send a job; raises `EOFError` or `OSError` when the child is dead."""
-        left = memoryview(_frame(mark, message))
-        while left:
+        """Sends a job; raises `EOFError` or `OSError` when the child is dead."""
+        remaining = memoryview(_frame(mark, message))
+        while remaining:
             try:
-                left = left[self._sock.send(left) :]
+                remaining = remaining[self._sock.send(remaining) :]
             except TimeoutError:
                 if not self._lives():
                     raise EOFError from None
 
     def receive(self, mark: bytes) -> object:
-        """The next message about the job `mark`.
+        """Returns the next message about the job `mark`.
 
         Raises:
             EOFError, OSError: the child is dead, or has closed the channel.
-            Broken: what arrived is not about that job, or not readable.
+            Broken: the bytes are not about that job, or not readable.
         """
         found, size = _HEADER.unpack(self._read(_HEADER.size))
         if found != mark or size > FRAME_LIMIT:
@@ -71,11 +71,11 @@ class ParentEnd:
         payload = self._read(size)
         try:
             return pickle.loads(payload)
-        except Exception:  # noqa: BLE001 - garbage fails in any way
+        except Exception:  # noqa: BLE001 - unpickling garbage may raise anything
             raise Broken from None
 
     def is_silent(self) -> bool:
-        """Whether the channel is open, with nothing to read."""
+        """Whether the channel is open, without unread bytes."""
         self._sock.settimeout(0)
         try:
             self._sock.recv(1, socket.MSG_PEEK)
@@ -85,11 +85,11 @@ class ParentEnd:
             return False
         finally:
             with suppress(OSError):  # it is closed
-                self._sock.settimeout(LOOK_AGAIN)
+                self._sock.settimeout(CHECK_INTERVAL)
         return False
 
     def close(self) -> None:
-        """Close the channel."""
+        """Closes the channel."""
         self._sock.close()
 
     def _read(self, size: int) -> bytes:
@@ -101,7 +101,7 @@ class ParentEnd:
             except TimeoutError:
                 if last:
                     raise EOFError from None
-                last = not self._lives()  # its answer may have come since
+                last = not self._lives()  # its answer may have arrived since: read once more
                 continue
             if not chunk:
                 raise EOFError
@@ -110,7 +110,7 @@ class ParentEnd:
 
 
 class ChildEnd:
-    """The child's end, which only the process that made it can use."""
+    """The child's end; only the process that created it can use it."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -120,7 +120,7 @@ class ChildEnd:
             os.register_at_fork(after_in_child=sock.close)
 
     def receive(self) -> tuple[bytes, object] | None:
-        """The next job and its mark; None after the last."""
+        """Returns the next job and its mark; None after the last one."""
         try:
             self._check()
             mark, size = _HEADER.unpack(self._read(_HEADER.size))
@@ -129,7 +129,7 @@ class ChildEnd:
             return None
 
     def send(self, mark: bytes, message: object) -> None:
-        """Send a message about a job; ends the process when the channel is gone."""
+        """Sends a message about a job; ends the process when the channel is closed."""
         with forks_end_here(self._pid):
             pass
         try:
@@ -139,7 +139,7 @@ class ChildEnd:
             raise SystemExit(1) from None
 
     def _check(self) -> None:
-        """Raise `OSError` if a task closed the descriptor, even if its number is in use again."""
+        """Raises `OSError` if a task closed the descriptor, even if its number is in use again."""
         if _identity(self._sock) != self._identity:
             raise OSError("the descriptor was closed")
 
@@ -155,9 +155,9 @@ class ChildEnd:
 
 @contextmanager
 def forks_end_here(pid: int) -> Generator[None, None, None]:
-    """Run the body in process `pid`, and end every process that the body forks after it.
+    """Runs the body in process `pid`; ends processes that the body forked when it is over.
 
-    The exit code is that of a program that consists of the body.
+    Their exit code is that of a program that consists of the body.
     """
     try:
         yield
@@ -174,10 +174,10 @@ def _leave(error: BaseException | None) -> NoReturn:
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     elif error is not None:
-        with suppress(Exception):  # the hook may be the application's
+        with suppress(Exception):  # the application may have replaced the hook
             sys.excepthook(type(error), error, error.__traceback__)
     for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # it may be closed, None, or the application's
+        with suppress(Exception):  # it may be closed, None, or replaced by the application
             stream.flush()
     os._exit(code & 0xFF)
 
@@ -188,7 +188,7 @@ def _frame(mark: bytes, message: object) -> bytes:
 
 
 def _identity(sock: socket.socket) -> tuple[int, int] | None:
-    if sys.platform == "win32":  # where a socket is no descriptor
+    if sys.platform == "win32":  # a socket is no file descriptor there
         return None
     status = os.fstat(sock.fileno())
     return status.st_dev, status.st_ino

@@ -15,14 +15,14 @@ from asynctasq.core.execution.process_child import Perform, Reply, Setup, main
 
 logger = logging.getLogger("asynctasq.worker")
 
-#: Seconds a child has to end by itself, once it is asked to.
+#: Seconds for a child to exit by itself, after the END frame.
 END_PATIENCE = 10.0
-#: Seconds the system has to end a process that was killed.
+#: Seconds for the system to end a process that was killed.
 KILL_PATIENCE = 5.0
 #: Seconds between the moment a dying process closes its descriptors and its death.
 LAST_MOMENT = 1.0
 
-# fork copies locks that other threads hold, and the event loop with them
+# fork would copy the event loop, and locks that other threads hold
 _spawn = multiprocessing.get_context("spawn")
 
 
@@ -31,13 +31,13 @@ class ChildDied(Exception):
 
 
 class Child:
-    """A process, and our end of the channel to it.
+    """A process, and the worker's end of the channel to it.
 
     Methods that block return when the process is dead, or was killed by `kill`.
 
     Attributes:
         jobs: the number of jobs so far.
-        spent: it must not have another one.
+        spent: whether the process must not get another job.
     """
 
     def __init__(self, name: str, perform: Perform, setup: Setup, *, nice: int = 0) -> None:
@@ -53,13 +53,13 @@ class Child:
         self.spent = False
 
     def start(self) -> None:
-        """Start it, and wait until it takes jobs; blocks. Raises `ChildDied`."""
+        """Starts the process, and waits until it is ready; blocks. Raises `ChildDied`."""
         try:
             self._process.start()
         finally:
             self._theirs.close()
-        self._be_nice()  # from its first imports on
-        # an interpreter that ends with the pool open would wait for the child
+        self._be_nice()  # now, so that it applies to its first imports
+        # an interpreter that exits with the pool open would wait for the child
         self._at_exit = Finalize(self, self._process.kill, exitpriority=0)
         self._started = True
         if self._killed:  # while it was being started
@@ -67,7 +67,7 @@ class Child:
         self.receive(self._ready)
 
     def ask(self, mark: bytes, job: object) -> object:
-        """Send a job, and wait for the first message about it; blocks. Raises `ChildDied`."""
+        """Sends a job, and waits for the first message about it; blocks. Raises `ChildDied`."""
         self.jobs += 1
         try:
             self._channel.send(mark, job)
@@ -76,7 +76,7 @@ class Child:
         return self.receive(mark)
 
     def receive(self, mark: bytes) -> object:
-        """The next message about a job; blocks. Raises `ChildDied`."""
+        """Returns the next message about a job; blocks. Raises `ChildDied`."""
         try:
             reply = self._channel.receive(mark)
         except (EOFError, OSError):
@@ -85,22 +85,22 @@ class Child:
             reply = None
         if not isinstance(reply, Reply):
             self.reap()
-            raise ChildDied("was killed: what it sent is no answer to its job")
+            raise ChildDied("was killed: it sent bytes that are no answer to its job")
         self.spent |= reply.spent
         return reply.message
 
     def is_usable(self) -> bool:
-        """Whether it lives, with nothing unread in its channel."""
+        """Whether it is alive, with nothing unread in its channel."""
         return self._lives() and self._channel.is_silent()
 
     def kill(self) -> None:
-        """Kill it; returns at once."""
+        """Kills it; returns at once."""
         self._killed = True
         if self._started:
             self._process.kill()
 
     def end(self) -> None:
-        """Let it end by itself, or kill it if that takes long; blocks."""
+        """Lets it exit by itself, or kills it after `END_PATIENCE`; blocks."""
         try:
             self._channel.send(END, None)
         except (EOFError, OSError):
@@ -110,24 +110,24 @@ class Child:
         self.reap()
 
     def reap(self) -> None:
-        """Kill it, and wait until it is dead; blocks."""
+        """Kills it, and waits until it is dead; blocks."""
         self.kill()
         self._channel.close()
         if not self._started:
             return
         if not self._wait(KILL_PATIENCE):
-            logger.warning("process %s was killed, but does not end", self._process.pid)
+            logger.warning("process %s was killed, but has not ended", self._process.pid)
         self._at_exit.cancel()
 
     def _be_nice(self) -> None:
         pid = self._process.pid
         if self._nice and pid is not None and sys.platform != "win32":
-            with suppress(OSError):  # it has ended already
+            with suppress(OSError):  # it ended already
                 nice = os.getpriority(os.PRIO_PROCESS, 0) + self._nice
                 os.setpriority(os.PRIO_PROCESS, pid, nice)
 
     def _wait(self, limit: float) -> bool:
-        """Wait for its end. (`Process.join` relies on a descriptor that tasks can write to.)"""
+        """Waits for its end. (`Process.join` relies on a descriptor that tasks can write to.)"""
         deadline, pause = time.monotonic() + limit, 0.001
         while self._process.is_alive():
             if time.monotonic() > deadline:
@@ -140,7 +140,7 @@ class Child:
         return self._started and not self._killed and self._process.is_alive()
 
     def _dead(self) -> ChildDied:
-        """The error for its end; a process that lives has closed its channel, and is killed."""
+        """Returns the error for its end; kills a process that closed its channel and is alive."""
         if not self._wait(LAST_MOMENT):
             self.reap()
             return ChildDied("was killed: it closed its channel to the worker")

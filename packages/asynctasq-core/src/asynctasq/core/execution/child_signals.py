@@ -1,4 +1,4 @@
-"""Signals in a child process, which the parent answers for, and the end of that parent."""
+"""Leaves signals of a child process to the parent, and ends the child when the parent dies."""
 
 import os
 import signal
@@ -7,16 +7,16 @@ import threading
 from multiprocessing import connection, parent_process
 from types import FrameType
 
-#: Seconds between checks that the parent lives: a process it forked may hold its descriptors open.
+#: Seconds between checks of the parent: a process that it forked may keep its descriptors open.
 LOOK_FOR_PARENT = 5.0
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def leave_signals_to_the_parent() -> None:
-    """Ctrl+C and a supervisor's SIGTERM reach the whole process group; the parent decides.
+    """Disables SIGTERM and SIGINT: they reach the whole process group, and the parent decides.
 
-    They have a handler, because an ignored signal stays ignored in the programs that tasks start.
+    It installs a handler, because an ignored signal stays ignored in programs that tasks start.
     Processes that tasks fork get Python's own handlers back, so that they can be terminated.
     """
     for number in SIGNALS:
@@ -30,7 +30,7 @@ def leave_signals_to_the_parent() -> None:
 
 
 class _Held(threading.local):
-    """The signals that were blocked before a thread forked."""
+    """The signal mask of a thread before it forked."""
 
     mask: set[int] | None = None
 
@@ -39,7 +39,7 @@ _held = _Held()
 
 
 def _hold_signals() -> None:
-    """Block signals while forking: one that arrives before `_restore_signals` would be lost."""
+    """Blocks signals while forking: a signal before `_restore_signals` would be lost."""
     _held.mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS))
 
 
@@ -62,7 +62,7 @@ def _do_nothing(_number: int, _frame: FrameType | None) -> None:
 
 
 def end_with_the_parent() -> None:
-    """End this process when its parent is dead, from a thread that lives as long as the process."""
+    """Starts a thread that ends this process when its parent is dead."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
@@ -73,4 +73,4 @@ def _die_with_parent() -> None:
     while not connection.wait([parent.sentinel], timeout=LOOK_FOR_PARENT):
         if sys.platform != "win32" and os.getppid() != parent.pid:
             break
-    os._exit(1)  # nobody takes the result, and the call runs elsewhere
+    os._exit(1)  # no process takes the result, and another worker runs the call

@@ -21,24 +21,24 @@ logger = logging.getLogger("asynctasq.worker")
 
 T = TypeVar("T")
 
-#: Seconds a new process has until it is ready for jobs.
+#: Seconds for a new process to be ready for jobs.
 START_LIMIT = 60.0
-#: Seconds a thread may go on waiting for a process that was killed.
+#: Seconds for a thread to notice that its process was killed.
 NOTICE_LIMIT = 10.0
-#: More starts than this within these seconds, beyond one for each process, are frequent.
+#: Starts are frequent when there are more than one for each process, and this, in these seconds.
 OFTEN = 1
 OFTEN_SECONDS = 60.0
 
 
 class TooLong(Exception):
-    """The child took longer than it may, and was killed."""
+    """The child took longer than its limit, and was killed."""
 
 
 class Session:
     """One job with one child.
 
-    Its methods raise `ChildDied`, or `TooLong` after the given seconds. The child is killed when
-    one of them is cancelled, or takes too long.
+    Its methods raise `ChildDied`, or `TooLong` after `limit` seconds. The child is killed when a
+    call is cancelled, or takes too long.
     """
 
     def __init__(self, child: Child, mark: bytes, threads: TaskThreads) -> None:
@@ -47,27 +47,27 @@ class Session:
         self._threads = threads
 
     async def ask(self, job: object, limit: float | None) -> Any:
-        """Send the job, and return the first message about it."""
+        """Sends the job, and returns the first message about it."""
         return await in_time(
             self._threads, self._child, lambda: self._child.ask(self._mark, job), limit
         )
 
     async def receive(self, limit: float | None) -> Any:
-        """The next message about the job."""
+        """Returns the next message about the job."""
         return await in_time(
             self._threads, self._child, lambda: self._child.receive(self._mark), limit
         )
 
 
 class Children:
-    """At most `size` processes at work.
+    """A pool of at most `size` busy processes.
 
     Args:
         size: the number of cores if None.
         perform: called in the child with each job.
         max_jobs: jobs after which a process is replaced.
-        idle_limit: seconds after which a process without a job is ended; never if None.
-        nice: added to the worker's niceness for processes that are started often.
+        idle_limit: seconds after which an idle process is ended; never if None.
+        nice: added to the worker's niceness while processes are started frequently.
     """
 
     def __init__(
@@ -100,10 +100,10 @@ class Children:
 
     @asynccontextmanager
     async def session(self) -> AsyncGenerator[Session, None]:
-        """A child for one job, as soon as one is free; it is killed if the body raises.
+        """Waits for a child and holds it for one job; it is killed if the body raises.
 
         Raises:
-            WorkerDied: it could not be started.
+            WorkerDied: the child could not be started.
             TaskError: after `close`.
         """
         async with self._slots:
@@ -117,7 +117,7 @@ class Children:
             self._put(child)
 
     async def close(self) -> None:
-        """Kill all processes."""
+        """Kills all processes."""
         self.closed = True
         for child in [*self._idle]:
             self._stop_timer(child)
@@ -130,12 +130,12 @@ class Children:
                 while self._tasks:
                     await asyncio.wait(self._tasks)
         except TimeoutError:
-            logger.warning("%s: processes were killed, but do not end", self._name)
+            logger.warning("%s: processes were killed, but have not ended", self._name)
         finally:
             self._threads.close()
 
     def _take(self) -> Child | None:
-        """An idle process that is still usable."""
+        """Returns an idle process that is still usable, or None."""
         while self._idle:
             child = next(reversed(self._idle))
             self._stop_timer(child)
@@ -168,7 +168,7 @@ class Children:
             timer.cancel()
 
     async def _new(self) -> Child:
-        """A new process; if the caller is cancelled meanwhile, the next one gets it."""
+        """Returns a new process; if the caller is cancelled meanwhile, the next caller gets it."""
         starting = self._unclaimed.pop() if self._unclaimed else self._own(self._start())
         try:
             return await asyncio.shield(starting)
@@ -222,9 +222,9 @@ class Children:
 async def in_time(
     threads: TaskThreads, child: Child, work: Callable[[], T], limit: float | None
 ) -> T:
-    """Do `work` in a thread; when it takes too long, or is cancelled, `child` is killed."""
+    """Does `work` in a thread; kills `child` if it takes too long, or is cancelled."""
     call = asyncio.create_task(threads.run(work))
-    call.add_done_callback(_look_at)
+    call.add_done_callback(_retrieve_exception)
     try:
         done, _ = await asyncio.wait([call], timeout=limit)
     finally:
@@ -236,22 +236,22 @@ async def in_time(
     return call.result()
 
 
-def _look_at(call: asyncio.Task[Any]) -> None:
+def _retrieve_exception(call: asyncio.Task[Any]) -> None:
     if not call.cancelled():
-        call.exception()  # retrieved, so that asyncio does not log it
+        call.exception()  # otherwise asyncio logs it
 
 
 def _not_started(error: ChildDied | TooLong) -> WorkerDied:
     if isinstance(error, ChildDied):
         return WorkerDied(f"a new process for tasks {error} before it was ready")
     return WorkerDied(
-        f"a new process for tasks was killed, as it was not ready after {START_LIMIT:g} s; "
-        "does an import, or process_pool_initializer, wait for something?"
+        f"a new process for tasks was killed: it was not ready after {START_LIMIT:g} s; "
+        "does an import, or process_pool_initializer, block?"
     )
 
 
 def _refuse_while_importing() -> None:
-    """Refuse to nest workers without end, in a script that starts one whenever it is imported."""
+    """Raises `ConfigError` in a child that imports a script which starts a worker on import."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise ConfigError(
             "this script starts a worker when a process of that worker imports it; put what "

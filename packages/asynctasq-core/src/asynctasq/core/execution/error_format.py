@@ -1,4 +1,4 @@
-"""An error as text: in one line, or with its traceback, and such that any broker can store it."""
+"""Formats an exception in one line or with its traceback, as text that any broker can store."""
 
 import traceback
 from pathlib import Path
@@ -11,11 +11,11 @@ _PACKAGE = str(Path(__file__).parents[1])
 
 
 def one_line(error: BaseException) -> str:
-    """The type and the first line of what an error says."""
+    """Returns the type and the first line of the message."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - an exception's own text may fail in any way
-        text = "(it has no text: its __str__ fails)"
+        text = "(no message: __str__ failed)"
     text = _storable(text.strip().split("\n", 1)[0])
     if len(text) > LINE_LIMIT:
         text = f"{text[:LINE_LIMIT]}[…]"
@@ -23,7 +23,7 @@ def one_line(error: BaseException) -> str:
 
 
 def note(error: BaseException) -> str:
-    """The error with its traceback, the innermost frames kept if it is long."""
+    """Returns the error with its traceback; a long one keeps the innermost frames."""
     text = _storable("".join(traceback.format_exception(*for_people(error))))
     if len(text) > NOTE_LIMIT:
         text = f"[…]{text[-NOTE_LIMIT:]}"
@@ -31,14 +31,14 @@ def note(error: BaseException) -> str:
 
 
 def _storable(text: str) -> str:
-    """The text without what some broker cannot store: lone surrogates and NUL."""
+    """Escapes the characters that some brokers cannot store: lone surrogates and NUL."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def for_people(
     error: BaseException,
 ) -> tuple[type[BaseException], BaseException, TracebackType | None]:
-    """The error and its traceback without the engine's frames, which start every one."""
+    """Returns the error and its traceback without the engine's frames at the start."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
         trace = trace.tb_next

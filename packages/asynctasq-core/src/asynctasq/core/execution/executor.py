@@ -1,4 +1,4 @@
-"""Turns a delivery into its outcome: reads it, runs its task, and judges what the task raised."""
+"""Turns a delivery into its outcome: reads it, runs its task, and judges the task's exception."""
 
 import asyncio
 import logging
@@ -36,13 +36,13 @@ class Executor:
         self._host: asyncio.Task[object] | None = None
 
     def open(self) -> None:
-        """Treat the end of the current task as the end of the worker."""
+        """Treats the cancellation or end of the current task as that of the worker."""
         self._host = asyncio.current_task()
 
     async def outcome(self, attempt: Attempt) -> Settlement | None:
-        """Read and run an attempt; None when its lease was lost.
+        """Reads and runs an attempt; None when its lease was lost.
 
-        Raises what interrupts the attempt from outside; see `is_interrupted`.
+        Raises the exception that interrupts the attempt from outside; see `is_interrupted`.
         """
         try:
             call = self._reader.read(attempt.delivery.body)
@@ -59,16 +59,17 @@ class Executor:
             with tracing.running(attempt, call):
                 return await self._judge(attempt, call)
         finally:
-            attempt.error = None  # its traceback leads back to the attempt
+            attempt.error = None  # its traceback refers to the attempt: a reference cycle
 
     def interrupted(self, attempt: Attempt) -> Settlement | None:
-        """The settlement of an attempt that was cancelled from outside."""
+        """Returns the settlement of an attempt that was cancelled from outside."""
         return self._outcomes.interrupted(attempt)
 
     async def unexpected(self, attempt: Attempt, error: BaseException) -> Settlement | None:
-        """Judge what came out of everything below.
+        """Returns the settlement for an exception that `outcome` raised.
 
-        asyncio throws a GeneratorExit of a child task in here, and closes the coroutines between.
+        asyncio also throws the GeneratorExit of a child task in here, and closes the coroutines
+        in between.
         """
         try:
             if self.is_interrupted(attempt, error):
@@ -77,14 +78,14 @@ class Executor:
                 return await self._failed(attempt, attempt.call, _as_failure(attempt, error))
         except BaseException as another:  # noqa: BLE001 - the message needs an outcome all the same
             error = another
-        # a serializer that raises what it likes, or a bug of ours
+        # a serializer that raises undocumented errors, or a bug of the engine
         logger.error("reading a message failed", exc_info=error, extra=fields(attempt))
         return self._outcomes.unreadable(attempt, error)
 
     def is_interrupted(self, attempt: Attempt, error: BaseException) -> bool:
-        """Whether `error` came of stopping the attempt, or the whole worker, from outside.
+        """Whether `error` was caused by stopping the attempt, or the worker, from outside.
 
-        A task that cancels itself, or is cancelled by another, has failed.
+        A task that cancels itself, or is cancelled by another task, has failed.
         """
         if isinstance(error, GeneratorExit):
             return current_task() is not attempt.task
@@ -102,7 +103,7 @@ class Executor:
         try:
             call.runnable = call.definition.prepare(call.envelope.args, call.envelope.kwargs)
             await self._runners.run(attempt, call, call.runnable)
-        except BaseException as error:  # SystemExit, too, is the task's failure
+        except BaseException as error:  # a SystemExit is a failure of the task, too
             if self.is_interrupted(attempt, error):
                 raise
             return await self._failed(attempt, call, _as_failure(attempt, error))
@@ -125,7 +126,7 @@ class Executor:
     ) -> bool:
         try:
             return runnable is None or runnable.should_retry(error)
-        except BaseException:  # the hook is the user's
+        except BaseException:  # the user's hook may raise anything
             logger.exception("%s: should_retry failed", attempt.name, extra=fields(attempt))
             return True
 
@@ -135,9 +136,9 @@ class Executor:
                 call.envelope.args, call.envelope.kwargs
             )
             await self._runners.call_hook(call, runnable, error)
-        except InvalidArguments:  # it cannot even be made, so it has nothing to clean up
+        except InvalidArguments:  # without a task object there is nothing to clean up
             pass
-        except BaseException as failure:  # the hook is the user's
+        except BaseException as failure:  # the user's hook may raise anything
             if self.is_interrupted(attempt, failure):
                 raise
             logger.exception("%s: failed() failed", attempt.name, extra=fields(attempt))
@@ -145,14 +146,14 @@ class Executor:
 
 
 def may_be_readable(error: BaseException) -> bool:
-    """Whether a message that could not be read may be read by another worker, or later."""
+    """Whether an unreadable message may be readable by another worker, or later."""
     hopeful = (TaskNotFound, UnknownType, UnsupportedVersion, SignatureError)
     return isinstance(error, hopeful) or not isinstance(error, SerializationError)
 
 
 def _as_failure(attempt: Attempt, error: BaseException) -> BaseException:
-    """The error of a task that raised `error`; one that was cancelled is not any more."""
-    if isinstance(error, GeneratorExit):  # as Python does with a StopIteration
+    """Returns the failure for an exception of the task; undoes its own cancellations."""
+    if isinstance(error, GeneratorExit):  # as Python converts a StopIteration
         return RuntimeError(f"the task raised {error!r}")
     if not isinstance(error, asyncio.CancelledError):
         return error
@@ -162,7 +163,7 @@ def _as_failure(attempt: Attempt, error: BaseException) -> BaseException:
 
 
 def current_task() -> asyncio.Task[object] | None:
-    """The running asyncio task; None where no loop runs."""
+    """Returns the running asyncio task; None where no loop runs."""
     try:
         return asyncio.current_task()
     except RuntimeError:

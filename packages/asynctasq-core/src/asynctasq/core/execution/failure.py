@@ -1,4 +1,4 @@
-"""Exceptions on their way from a child process to the worker, as far as they can travel."""
+"""Transports exceptions from a child process to the worker, with or without their type."""
 
 import io
 import pickle
@@ -14,7 +14,7 @@ from typing import Any, Self
 from asynctasq.errors import TaskError
 from asynctasq.importing import importable_module
 
-#: Bytes of a pickled exception, and characters of its text and of its traceback.
+#: Limits on a pickled exception in bytes, and on its text and traceback in characters.
 PICKLE_LIMIT = 16 * 1024 * 1024
 TEXT_LIMIT = 64 * 1024
 
@@ -43,7 +43,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> Self:
-        """The failure that `error` is."""
+        """Returns the failure for `error`."""
         kind = type(error)
         pickled = _pickle(error)
         parts = b"" if pickled else _pickle((error.args, getattr(error, "__dict__", {})))
@@ -58,33 +58,32 @@ class Failure:
         )
 
     def exception(self, *, imports: bool = True) -> BaseException:
-        """The exception, with its traceback as a note.
+        """Returns the exception, with its traceback as a note.
 
-        An exception that cannot be unpickled is made without its constructor. If its type is not
-        known here, a type of the same name is derived from the nearest known base.
+        An exception that cannot be unpickled is created without its constructor. If its type is
+        not known here, a type of the same name is derived from the nearest known base.
 
         Args:
-            imports: whether modules may be imported to make it.
+            imports: whether modules may be imported to create it.
         """
         for make in self._ways(imports):
             try:
                 return _noted(make(), self.traceback)
-            # the code of an exception is the application's, and may fail in any way
-            except BaseException:  # noqa: BLE001
+            except BaseException:  # noqa: BLE001 - the application's exception classes may raise anything
                 continue
         return _noted(TaskError(self.line), self.traceback)
 
     def _ways(self, imports: bool) -> Iterator[Callable[[], BaseException]]:
-        """Ways to make it, the best first."""
+        """Yields ways to create it, the best first."""
         yield lambda: _an_exception(_Unpickler(self.pickled, imports).load())
         for place in self.kinds:
-            with suppress(AttributeError, LookupError):  # it is not here
+            with suppress(AttributeError, LookupError):  # not imported in this process
                 kind = _find(*place)
                 if isinstance(kind, type) and issubclass(kind, BaseException):
                     yield partial(self._like, kind)
 
     def _like(self, kind: type[BaseException]) -> BaseException:
-        """An instance of `kind`, or of a type under it that has the name of the original."""
+        """Returns an instance of `kind`, or of a subclass with the name of the original."""
         module, name = self.kinds[0]
         if (kind.__module__, kind.__qualname__) not in (("__main__", name), (module, name)):
             kind = _stand_in(kind, module, name, self.text)
@@ -98,7 +97,7 @@ class Failure:
         try:
             args, attributes = _Unpickler(self.parts, imports=False).load()
             return tuple(args), dict(attributes)
-        except BaseException:  # noqa: BLE001 - they are the application's, see above
+        except BaseException:  # noqa: BLE001 - the application's attributes may raise anything
             return (self.text,), {}
 
 
@@ -110,7 +109,7 @@ class _Unpickler(pickle.Unpickler):
         self._imports = imports
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """The object of that name."""
+        """Returns the object of that name."""
         try:
             return _find(module_name, global_name)
         except LookupError:
@@ -120,7 +119,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _find(module_name: str, qualified: str) -> object:
-    """The object of that name; imports nothing."""
+    """Returns the object of that name; imports nothing."""
     found: object = _module(module_name)
     for name in qualified.split("."):
         found = getattr(found, name)
@@ -134,28 +133,27 @@ def _module(name: str) -> ModuleType:
 
 
 def _stand_in(base: type[BaseException], module: str, name: str, text: str) -> type[BaseException]:
-    """A type called `name`, whose instances have the message `text`."""
+    """Returns a type called `name`, whose instances have the message `text`."""
 
-    def say(_error: BaseException) -> str:
+    def message(_error: BaseException) -> str:
         return text
 
-    members: dict[str, object] = {"__module__": module, "__qualname__": name, "__str__": say}
+    members: dict[str, object] = {"__module__": module, "__qualname__": name, "__str__": message}
     return type(name.rpartition(".")[2], (base,), members)
 
 
 def _pickle(value: object) -> bytes:
-    """Bytes that `value` comes back from, or none."""
+    """Returns bytes that can be unpickled, or no bytes."""
     try:
         data = pickle.dumps(value)
         pickle.loads(data)
-    # the code of an exception is the application's, and may fail in any way
-    except BaseException:  # noqa: BLE001
+    except BaseException:  # noqa: BLE001 - the application's exception classes may raise anything
         return b""
     return data if len(data) <= PICKLE_LIMIT else b""
 
 
 def _an_exception(value: object) -> BaseException:
-    if not isinstance(value, BaseException):  # its __reduce__ makes something else
+    if not isinstance(value, BaseException):  # its __reduce__ creates another type
         raise TypeError
     return value
 
@@ -169,5 +167,5 @@ def _noted(error: BaseException, note: str) -> BaseException:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except BaseException:  # noqa: BLE001 - the application's, see above
+    except BaseException:  # noqa: BLE001 - the application's __str__ may raise anything
         return ""

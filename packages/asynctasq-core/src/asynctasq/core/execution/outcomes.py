@@ -1,4 +1,4 @@
-"""What an attempt ends with: its settlement, its log line and its event, made in one place."""
+"""Outcomes: makes the settlement, the log line and the event of each attempt, in one place."""
 
 import logging
 import time
@@ -14,26 +14,26 @@ logger = logging.getLogger("asynctasq.worker")
 
 
 class Outcomes:
-    """Makes settlements; logs and emits what led to them."""
+    """Makes settlements, and logs and emits their events."""
 
     def __init__(self, worker_id: str, events: EventStream) -> None:
         self._worker_id = worker_id
         self._events = events if events else None
 
     def started(self, attempt: Attempt) -> None:
-        """Emit that the user's code starts."""
+        """Emits that the user's code starts."""
         found = attempt.call.envelope if attempt.call is not None else attempt.seen
         if found is not None:
             self._emit(records.TaskStarted, attempt, enqueued_at=found.enqueued_at)
 
     def failed(self, attempt: Attempt, error: BaseException) -> None:
-        """Emit that the user's code raised."""
+        """Emits that the user's code raised."""
         if self._events is not None:
             duration = attempt.duration
             self._emit(records.TaskFailed, attempt, error=one_line(error), duration=duration)
 
     def done(self, attempt: Attempt) -> Settlement:
-        """The task returned."""
+        """Settles an attempt whose task returned."""
         if self._events is not None or logger.isEnabledFor(logging.INFO):
             duration = attempt.duration
             logger.info("%s done in %.3f s", attempt.name, duration, extra=fields(attempt))
@@ -41,7 +41,7 @@ class Outcomes:
         return Settlement(attempt.delivery, Outcome.DONE)
 
     def retry(self, attempt: Attempt, error: BaseException, delay: float) -> Settlement:
-        """It failed, and runs again."""
+        """Settles a failed attempt that is retried after `delay` seconds."""
         text = one_line(error)
         logger.warning(
             "%s failed, again in %.1f s: %s", attempt.name, delay, text,
@@ -51,14 +51,14 @@ class Outcomes:
         return Settlement(attempt.delivery, Outcome.RETRY, delay)
 
     def unreadable(self, attempt: Attempt, error: BaseException) -> Settlement:
-        """This worker cannot read the message; another may, or this one after a deployment."""
+        """Settles a message that another worker, or this one after a deployment, may read."""
         if NOT_KNOWN_YET.allows(attempt.delivery.attempt, error):
             delay = NOT_KNOWN_YET.next_delay(attempt.delivery.attempt)
             return self.retry(attempt, error, delay)
         return self.dead(attempt, error)
 
     def dead(self, attempt: Attempt, error: BaseException) -> Settlement:
-        """It failed for good, and is kept with its error."""
+        """Settles a failed attempt without another one: the message is dead."""
         text = one_line(error)
         show = None if attempt.name == UNREADABLE else for_people(error)
         logger.error("%s is dead: %s", attempt.name, text, extra=fields(attempt), exc_info=show)
@@ -66,21 +66,21 @@ class Outcomes:
         return Settlement(attempt.delivery, Outcome.DEAD, note=note(error))
 
     def interrupted(self, attempt: Attempt) -> Settlement | None:
-        """It was cancelled from outside: released, or without an outcome if its lease was lost."""
+        """Settles an attempt that was cancelled from outside; None if its lease was lost."""
         if attempt.user_code_started:
             reason = attempt.cancel_reason.value if attempt.cancel_reason else "interrupted"
             self._emit(records.AttemptCancelled, attempt, reason=reason)
         if attempt.cancel_reason is CancelReason.LEASE_LOST:
             logger.warning(
-                "%s cancelled: its lease was lost, to another worker or to a command that "
-                "cancelled it", attempt.name, extra=fields(attempt),
+                "%s cancelled: lease lost to another worker, or to a command that cancelled it",
+                attempt.name, extra=fields(attempt),
             )  # fmt: skip
             return None
         logger.info("%s released", attempt.name, extra=fields(attempt))
         return Settlement(attempt.delivery, Outcome.RELEASE)
 
     def lease_lost(self, delivery: Delivery) -> None:
-        """Emit that a lease was lost."""
+        """Emits that a lease was lost."""
         if self._events is not None:
             self._events.emit(
                 lambda: records.LeaseLost(
@@ -93,7 +93,7 @@ class Outcomes:
             )
 
     def settled(self, count: int, duration: float) -> None:
-        """Emit that the broker answered for a batch of outcomes."""
+        """Emits that the broker accepted a batch of outcomes."""
         if self._events is not None:
             self._events.emit(
                 lambda: records.OutcomesSettled(
@@ -118,7 +118,7 @@ class Outcomes:
 
 
 def fields(attempt: Attempt) -> dict[str, object]:
-    """What log records say about an attempt."""
+    """Returns the extra fields of log records about an attempt."""
     delivery = attempt.delivery
     return {
         "task_id": delivery.id,

@@ -1,4 +1,4 @@
-"""What runs inside a child process: one job after the other, until there are no more."""
+"""The main loop of a child process: performs jobs, one at a time, until the channel closes."""
 
 import asyncio
 import contextvars
@@ -28,16 +28,16 @@ from asynctasq.tasks.definition import TaskDefinition
 from asynctasq.tasks.naming import importable_module
 from asynctasq.tasks.registry import registry
 
-#: Given the configuration, the serializer and what makes drivers; travels by pickle.
+#: Called with the configuration, the serializer and a driver factory; must be picklable.
 Configure = Callable[[Config, BaseSerializer, Callable[[], BaseDriver]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a new process must know; travels by pickle to our own child.
+    """The set-up of a new process; sent to it by pickle.
 
     Attributes:
-        configure: makes the process dispatch to the same broker.
+        configure: makes the process dispatch to the worker's broker.
         initializers: called before the first job.
     """
 
@@ -56,7 +56,7 @@ class Setup:
         configure: Configure,
         initializer: Callable[[], None] | None = None,
     ) -> Self:
-        """The set-up of a worker on `driver`, to which its processes dispatch, too."""
+        """Returns the set-up of a worker's processes, which dispatch to the broker of `driver`."""
         tracing = current_tracing()
         steps = (initializer, tracing.child_setup if tracing else None)
         return cls(
@@ -73,7 +73,7 @@ class Job:
     """One attempt: the message's body, and where its task was defined.
 
     Attributes:
-        trace: leads to the span it is a part of, if there is one.
+        trace: the headers of the parent span; empty without one.
     """
 
     body: bytes
@@ -87,7 +87,7 @@ class Reply:
     """A message about a job.
 
     Attributes:
-        spent: the process must not have another job.
+        spent: whether the process must not get another job.
     """
 
     message: object
@@ -107,15 +107,15 @@ class Host:
         self._spent = False
 
     def send(self, message: object) -> None:
-        """Send a message to the parent. The job's return value is sent as the last one."""
+        """Sends a message to the parent. The job's return value is sent as the last message."""
         self._channel.send(self._mark, Reply(message, self._spent))
 
     def read(self, body: bytes) -> Envelope:
-        """The envelope in `body`; raises as `EnvelopeCodec.decode` does."""
+        """Decodes the envelope in `body`; raises the errors of `EnvelopeCodec.decode`."""
         return codec_of(self.setup.serializer, self.setup.config.signing_keys).decode(body)
 
     def attempt(self, work: Callable[[], object]) -> BaseException | None:
-        """Call `work`, and await its result if that is awaitable; returns the exception, or None.
+        """Calls `work`, and awaits an awaitable result; returns the exception, or None.
 
         A process that `work` forked ends here: it must neither answer nor take the next job.
         """
@@ -144,7 +144,7 @@ Perform = Callable[[Host, Any], object]
 
 
 def perform(host: Host, job: Job) -> Failure | None:
-    """Run a job of the process pool."""
+    """Runs a job of the process pool."""
 
     def work() -> object:
         envelope = host.read(job.body)
@@ -158,7 +158,7 @@ def perform(host: Host, job: Job) -> Failure | None:
 
 
 def find(name: str, origins: Mapping[str, str]) -> TaskDefinition:
-    """The task called `name`.
+    """Returns the task called `name`.
 
     Args:
         origins: `TaskDefinition.origin` of the parent's tasks, by name; their modules may be
@@ -174,16 +174,16 @@ def find(name: str, origins: Mapping[str, str]) -> TaskDefinition:
 
 
 def traced(headers: Headers) -> AbstractContextManager[None]:
-    """Continues the trace that `headers` lead to, if this process traces."""
+    """Continues the trace of `headers`, if this process traces."""
     tracing = current_tracing()
     return tracing.continued(headers) if tracing else nullcontext()
 
 
 def main(sock: socket.socket, ready: bytes, setup: Setup, perform: Perform) -> None:
-    """Send the mark `ready`, then perform the jobs that arrive at `sock`, until it closes."""
+    """Sends the mark `ready`, then performs the jobs that arrive at `sock`, until it closes."""
     channel = ChildEnd(sock)
     leave_signals_to_the_parent()
-    multiprocessing.current_process().daemon = False  # else its tasks could not have processes
+    multiprocessing.current_process().daemon = False  # a daemon's tasks could not start processes
     end_with_the_parent()
     importer.allow(setup.config.imports)
     setup.configure(setup.config, setup.serializer, setup.make_driver)
@@ -194,7 +194,7 @@ def main(sock: socket.socket, ready: bytes, setup: Setup, perform: Perform) -> N
         while (received := channel.receive()) is not None:
             mark, job = received
             host = Host(setup, runner, channel, mark)
-            # a context of its own: what one task sets, the next must not see
+            # a context of its own: context variables must not leak into the next task
             host.send(contextvars.copy_context().run(perform, host, job))
 
 

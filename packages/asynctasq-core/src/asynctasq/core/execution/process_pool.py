@@ -1,4 +1,4 @@
-"""Processes for tasks that need a core: spawned, used again, replaced when they die."""
+"""The process pool for tasks with ``process=True``: spawned, reused, replaced when they die."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from asynctasq.errors import TaskTimeout, WorkerDied
 class ProcessPool:
     """At most `size` processes, each replaced after `max_tasks_per_child` jobs.
 
-    A job that is cancelled or times out has its process killed; the others are not touched.
+    The process of a job that is cancelled or times out is killed; other jobs are not affected.
     """
 
     def __init__(self, size: int | None, max_tasks_per_child: int | None, setup: Setup) -> None:
@@ -21,19 +21,19 @@ class ProcessPool:
         )
 
     async def run(self, job: Job, timeout: float | None, begun: Callable[[], None]) -> None:
-        """Run a job in a process; `begun` is called when it has one.
+        """Runs a job in a process; calls `begun` when it has one.
 
         Raises:
             TaskTimeout: it took longer than `timeout` seconds; its process was killed.
             WorkerDied: its process died, or could not be started.
-            BaseException: what the task raised, with the child's traceback as a note.
+            BaseException: the task's exception, with the child's traceback as a note.
         """
         failure = await self._outcome(job, timeout, begun)
         if failure is not None:
             raise failure.exception()
 
     async def close(self) -> None:
-        """End all processes."""
+        """Ends all processes."""
         await self._children.close()
 
     async def _outcome(

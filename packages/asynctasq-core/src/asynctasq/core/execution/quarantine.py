@@ -1,4 +1,4 @@
-"""Messages that may be what killed their workers are read and run in processes of their own."""
+"""The quarantine: examines messages that may have killed their workers, in child processes."""
 
 import enum
 import logging
@@ -28,28 +28,28 @@ __all__ = ["Kind", "Quarantine", "Stage", "Started", "Suspect", "Verdict"]
 
 logger = logging.getLogger("asynctasq.worker")
 
-#: Seconds a child has to read a message and to import its task.
+#: Seconds for a child to read a message and to import its task.
 READING_LIMIT = 60.0
-#: Seconds after which a child without a suspect is ended.
+#: Seconds after which an idle child is ended.
 IDLE_SECONDS = 30.0
-#: Added to the niceness of children that die and start again, one after the other, so that they
-#: take little processor time from the workers.
+#: Added to the niceness of children that are started frequently, because suspects kill them, so
+#: that they take little processor time from the workers.
 NICE = 12
 
 
 class Kind(enum.Enum):
     """The outcome of an examination."""
 
-    READABLE = "readable"  #: it has more attempts; nothing ran
-    EXHAUSTED = "exhausted"  #: it had no attempt left; its hook was called
+    READABLE = "readable"  #: more attempts are allowed; the task did not run
+    EXHAUSTED = "exhausted"  #: no attempt was left; the hook was called
     DONE = "done"
-    FAILED = "failed"  #: the last attempt failed, or timed out; its hook was called
+    FAILED = "failed"  #: the last attempt failed, or timed out; the hook was called
     UNREADABLE = "unreadable"
-    KILLED = "killed"  #: its process died; if that ran it, its hook was called in another
+    KILLED = "killed"  #: the process died; if it ran the task, another process called the hook
 
 
 class Stage(enum.Enum):
-    """The work at which a process died."""
+    """The step at which a process died."""
 
     READING = "reading"
     RUNNING = "running"
@@ -60,9 +60,9 @@ class Verdict:
     """The outcome of an examination, with its details.
 
     Attributes:
-        started: the call; None if it could not be read.
-        error: the reason for every kind but readable and done.
-        stage: for killed, the work at which its process died.
+        started: the facts of the call; None if it could not be read.
+        error: the reason, for every kind but READABLE and DONE.
+        stage: for KILLED, the step at which the process died.
     """
 
     kind: Kind
@@ -72,14 +72,14 @@ class Verdict:
 
 
 class Quarantine:
-    """Examines suspects in child processes: one at a time in each, at most `size` at once.
+    """Examines suspects in at most `size` child processes, one suspect at a time in each.
 
-    A child is reused while it lives, and ended after `IDLE_SECONDS` without a suspect.
+    A child is reused, and ended after `IDLE_SECONDS` without a suspect.
 
     Args:
-        size: the number of cores if None, but at least two, so that one long task holds up no
-            other.
-        registry: the worker's tasks; children may import the modules they come from.
+        size: if None, the number of cores, but at least two, so that one long task does not hold
+            up the other suspects.
+        registry: the worker's tasks; children may import the modules that define them.
     """
 
     def __init__(
@@ -92,15 +92,15 @@ class Quarantine:
         self._registry = registry
 
     async def examine(self, suspect: Suspect, started: Callable[[Started], None]) -> Verdict:
-        """Read a suspect in a child, and run it there if this is its last attempt.
+        """Reads a suspect in a child, which also runs it if this is its last attempt.
 
-        When this is cancelled, the child is killed; no other suspect is touched.
+        When this is cancelled, the child is killed; other suspects are not affected.
 
         Args:
             started: called on the event loop before the task runs.
 
         Raises:
-            WorkerDied: no process could be started; nothing was read.
+            WorkerDied: no process could be started; the suspect was not read.
             TaskError: the quarantine was closed.
         """
         case = _Case(suspect, started)
@@ -110,7 +110,7 @@ class Quarantine:
         return verdict
 
     async def close(self) -> None:
-        """Kill all processes."""
+        """Kills all processes."""
         await self._children.close()
 
     async def _follow(self, case: "_Case", question: Question) -> Verdict:
@@ -123,7 +123,7 @@ class Quarantine:
             return case.cut_short(end)
 
     async def _call_hook(self, suspect: Suspect, verdict: Verdict) -> None:
-        """Call the hook of a call whose own process is dead."""
+        """Calls the hook of a call whose own process is dead."""
         assert verdict.error is not None
         question = Question(suspect, self._origins(), Failure.of(verdict.error))
         try:
@@ -159,7 +159,7 @@ class _Case:
         self.owes_hook = False
 
     async def follow(self, session: Session, question: Question) -> Verdict:
-        """Send the question to a child, and derive a verdict from its messages."""
+        """Sends the question to a child, and derives a verdict from its messages."""
         first: Found | Unreadable = await session.ask(question, READING_LIMIT)
         if isinstance(first, Unreadable):
             return self._verdict or Verdict(
@@ -182,8 +182,8 @@ class _Case:
         return self._verdict
 
     def cut_short(self, end: ChildDied | TooLong) -> Verdict:
-        """The verdict when the process is dead."""
-        if self._verdict is not None:  # it was calling the hook
+        """Returns the verdict when the process is dead."""
+        if self._verdict is not None:  # it died in the hook
             _log_hook(self._verdict, "it took too long" if isinstance(end, TooLong) else str(end))
             return self._verdict
         if self._found is None:

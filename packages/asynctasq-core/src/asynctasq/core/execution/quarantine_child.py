@@ -1,4 +1,4 @@
-"""The code of a quarantine process: reads a message, and runs its task, or the task's hook."""
+"""The child's side of the quarantine: reads a message, and runs its task, or the task's hook."""
 
 import asyncio
 import enum
@@ -19,12 +19,12 @@ from asynctasq.tasks.definition import Runnable, TaskDefinition
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A message whose attempt before ended without an outcome, and its delivery.
+    """An abandoned message, and its delivery.
 
     Attributes:
-        grace: deliveries beyond the allowed attempts at which it may run once, as it may never have
-            begun; but not where one attempt is allowed.
-        trace: leads to the span it is a part of; if empty, the headers of the message do.
+        grace: deliveries beyond the allowed attempts at which it may still run once, because it may
+            never have started; not if only one attempt is allowed.
+        trace: the headers of the parent span; if empty, those of the message.
     """
 
     body: bytes
@@ -41,7 +41,7 @@ class Started:
     """The facts about a call that its worker needs.
 
     Attributes:
-        timeout: seconds the attempt may take.
+        timeout: limit on the attempt's duration, in seconds.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Question:
 
     Attributes:
         origins: `TaskDefinition.origin` of the worker's tasks, by name.
-        error: the call is given up with this error, and not run.
+        error: if set, the call does not run, and is given up with this error.
     """
 
     suspect: Suspect
@@ -78,7 +78,7 @@ class Found:
     """The first message about a readable suspect.
 
     Attributes:
-        has_hook: its task overrides `failed`.
+        has_hook: whether its task overrides `failed`.
     """
 
     started: Started
@@ -94,10 +94,10 @@ class Unreadable:
 
 
 def examine(host: Host, question: Question) -> Found | Unreadable | Failure | None:
-    """Read a suspect, then run its last attempt, or give it up if there were more.
+    """Reads a suspect, then runs its last attempt, or gives it up if that one is over.
 
-    Messages, the last of which is returned: `Unreadable`; or `Found`, then after a run its failure
-    or None, then after giving up the failure of the hook or None.
+    Sends these messages, and returns the last one: `Unreadable`; or `Found`, after a run its
+    failure or None, after giving up the failure of the hook or None.
     """
     _offer_to_the_oom_killer()
     case = _Case(host, question)
@@ -127,7 +127,7 @@ class _Case:
         self._runnable: Runnable | None = None
 
     def read(self) -> None:
-        """Decode the message, and import its task."""
+        """Decodes the message, and imports its task."""
         self.envelope = envelope = self._host.read(self._question.suspect.body)
         self._definition = definition = find(envelope.task, self._question.origins)
         config = self._host.setup.config
@@ -151,19 +151,19 @@ class _Case:
         return Step.LEAVE if attempt < max_attempts else Step.RUN
 
     def run(self) -> object:
-        """Run the task in this process, whatever its mode."""
+        """Runs the task in this process, whatever its mode."""
         self._prepare()
         assert self._runnable is not None
         return self._runnable.execute()
 
     def reason(self) -> BaseException:
-        """The error with which the call is given up."""
+        """Returns the error with which the call is given up."""
         if self._question.error is not None:
             return self._question.error.exception()
         return workers_died(self._question.suspect.attempt, self.found.started.max_attempts)
 
     def give_up(self, error: BaseException) -> Failure | None:
-        """Call the task's `failed`; returns the failure of the hook, or None."""
+        """Calls the task's `failed` hook; returns the failure of the hook, or None."""
         if self._runnable is None and self._host.attempt(self._prepare) is not None:
             return None  # a call that cannot be prepared has nothing to clean up
 
@@ -175,7 +175,7 @@ class _Case:
         return None if failure is None else Failure.of(failure)
 
     def context(self) -> TaskContext:
-        """What the running task may know."""
+        """Returns the context of the running task."""
         suspect = self._question.suspect
         return TaskContext(
             id=suspect.id,
@@ -203,6 +203,6 @@ def _has_hook(definition: TaskDefinition) -> bool:
 
 
 def _offer_to_the_oom_killer() -> None:
-    """Make the kernel prefer this process to the worker when memory is short."""
-    with suppress(OSError):  # there is no such file, or it is not ours to write
+    """Makes the kernel kill this process before the worker when memory is short."""
+    with suppress(OSError):  # no such file, or no permission to write it
         Path("/proc/self/oom_score_adj").write_text("1000")

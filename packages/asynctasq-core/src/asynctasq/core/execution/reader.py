@@ -1,4 +1,4 @@
-"""From the bytes of a message to the call they hold."""
+"""Reads the body of a message: decodes the call, and finds its task."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,12 @@ class Reader:
     config: Config
 
     def read(self, body: bytes) -> Call:
-        """The call in a message.
+        """Returns the call in a message.
 
         Raises:
-            TaskNotFound, UnknownType, UnsupportedVersion, SignatureError: not by this worker.
-            SerializationError: by nobody.
+            TaskNotFound, UnknownType, UnsupportedVersion, SignatureError: unreadable for this
+                worker; another one may read it.
+            SerializationError: unreadable for every worker.
         """
         envelope = self.codec.decode(body)
         definition = self.registry.find(envelope.task)
@@ -31,5 +32,5 @@ class Reader:
         return Call(envelope, definition, attempts_for(options, envelope, self.config), timeout)
 
     def policy(self, call: Call) -> RetryPolicy:
-        """The rules by which a call is tried again."""
+        """Returns the retry policy of a call."""
         return policy_for(call.definition.options, call.envelope, self.config)

@@ -1,4 +1,4 @@
-"""Whether and when a failed attempt is made again."""
+"""Retry policies: whether a failed attempt is retried, and when."""
 
 import random
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from asynctasq.tasks.options import Exceptions, TaskOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """The rules of one call; delays in seconds, see `TaskOptions` for the meanings."""
+    """The retry policy of one call; delays in seconds, see `TaskOptions` for the fields."""
 
     max_attempts: int
     delay: float
@@ -27,10 +27,10 @@ class RetryPolicy:
         return isinstance(exception, self.retry_on)
 
     def next_delay(self, attempt: int) -> float:
-        """Seconds to wait after `attempt`.
+        """Returns the seconds to wait after `attempt`.
 
         Exponential back-off has "full jitter": a random part of the doubled delay, so that
-        calls which failed together do not come back together (Brooker, "Exponential Backoff
+        calls which failed together are not retried together (Brooker, "Exponential Backoff
         And Jitter", AWS Architecture Blog, 2015).
         """
         if not self.exponential:
@@ -39,13 +39,13 @@ class RetryPolicy:
         return random.uniform(0.0, min(doubled, self.max_delay))
 
 
-#: For messages this worker cannot read yet, as in the middle of a deployment: about ten minutes
-#: in all, during which a newer worker may take them.
+#: For messages this worker cannot read yet, for example during a deployment: about ten minutes in
+#: total, during which a newer worker may take them.
 NOT_KNOWN_YET = RetryPolicy(max_attempts=10, delay=5.0, max_delay=300.0)
 
 
 def workers_died(attempt: int, max_attempts: int) -> WorkerDied:
-    """The error of a message that was delivered more often than it may run."""
+    """Returns the error of a message that was delivered more often than it may run."""
     return WorkerDied(
         f"delivered {attempt} times, allowed are {max_attempts} attempts: its workers died, "
         "or lost their leases, while it ran"
@@ -53,12 +53,12 @@ def workers_died(attempt: int, max_attempts: int) -> WorkerDied:
 
 
 def attempts_for(options: TaskOptions, envelope: Envelope, config: Config) -> int:
-    """How often a call may be delivered: its own rule, else its task's, else the configured."""
+    """Returns the allowed attempts of a call: its own, else its task's, else the configured."""
     return envelope.max_attempts or options.max_attempts or config.default_max_attempts
 
 
 def policy_for(options: TaskOptions, envelope: Envelope, config: Config) -> RetryPolicy:
-    """The rules of a call: its own, else its task's, else the configured."""
+    """Returns the retry policy of a call: its own, else its task's, else the configured."""
     delay = _first(envelope.retry_delay, options.retry_delay, config.default_retry_delay)
     strategy = options.retry_strategy or config.default_retry_strategy
     return RetryPolicy(

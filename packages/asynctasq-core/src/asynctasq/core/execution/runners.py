@@ -1,4 +1,4 @@
-"""Runs a call where its mode says: on the event loop, in a thread or in a process."""
+"""Runs a call by its mode: on the event loop, in a thread or in a process."""
 
 import asyncio
 import contextvars
@@ -19,10 +19,10 @@ logger = logging.getLogger("asynctasq.worker")
 
 
 class Runners:
-    """The three ways to run a call. Each raises what the task raises, or `TaskTimeout`.
+    """The three ways to run a call. Each raises the task's exception, or `TaskTimeout`.
 
     Args:
-        on_begin: called when an attempt begins, after it may have waited for a process.
+        on_begin: called when the user's code starts, after a wait for a process.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Runners:
         self._threads = TaskThreads()
 
     async def run(self, attempt: Attempt, call: Call, runnable: Runnable) -> None:
-        """Run an attempt to its end."""
+        """Runs an attempt to its end."""
         if call.definition.mode is Mode.PROCESS:
             await self._in_process(attempt, call)
             return
@@ -44,9 +44,9 @@ class Runners:
             await self._in_thread(attempt, call, runnable)
 
     async def call_hook(self, call: Call, runnable: Runnable, error: BaseException) -> None:
-        """Call a task's `failed`, in a thread unless the task is asynchronous.
+        """Calls a task's `failed` hook, in a thread unless the task is asynchronous.
 
-        It may take as long as the task itself.
+        The task's timeout limits the hook, too.
         """
         async with asyncio.timeout(call.timeout):
             if inspect.iscoroutinefunction(runnable.failed) or call.definition.mode is Mode.LOOP:
@@ -58,7 +58,7 @@ class Runners:
                 await result
 
     async def close(self) -> None:
-        """End idle threads and processes."""
+        """Ends idle threads and processes."""
         self._threads.close()
         await self._pool.close()
 
@@ -74,8 +74,8 @@ class Runners:
             if not limit.expired():
                 raise
             logger.warning(
-                "%s id=%s timed out, but a thread cannot be stopped: it goes on by itself; "
-                "use process=True where that matters",
+                "%s id=%s timed out, but a thread cannot be stopped: it keeps running in the "
+                "background; use process=True to have it killed",
                 attempt.name, attempt.delivery.id,
             )  # fmt: skip
             raise TaskTimeout(f"longer than {call.timeout:g} s") from None

@@ -11,10 +11,10 @@ Job = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 
 class TaskThreads:
-    """As many threads as there are calls at once; idle ones are used again, last in first out.
+    """One thread for each concurrent call; idle threads are reused, last in, first out.
 
-    They are daemons: a thread whose task was given up after its timeout must keep neither a
-    slot from others nor the process from ending, as `concurrent.futures` would.
+    They are daemons: a thread whose task timed out must neither occupy a slot nor keep the process
+    from exiting, as it would with `concurrent.futures`.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class TaskThreads:
         self._closed = False
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Call `function` in a thread. If this is cancelled, the thread goes on by itself."""
+        """Calls `function` in a thread. If this is cancelled, the thread keeps running."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         inbox = self._idle.pop() if self._idle else self._start(loop)
@@ -30,7 +30,7 @@ class TaskThreads:
         return await future
 
     def close(self) -> None:
-        """End the threads, each as soon as it has nothing to do."""
+        """Ends the threads, each as soon as it is idle."""
         self._closed = True
         while self._idle:
             self._idle.pop().put(None)
@@ -50,7 +50,7 @@ class TaskThreads:
             result, error = None, None
             try:
                 result = function()
-            except BaseException as caught:  # noqa: BLE001 - it is the caller's, whatever it is
+            except BaseException as caught:  # noqa: BLE001 - raised again in the caller
                 error = caught
             del function, job
             try:
@@ -69,12 +69,12 @@ class TaskThreads:
             inbox.put(None)
         else:
             self._idle.append(inbox)
-        if future.done():  # given up
+        if future.done():  # the caller was cancelled
             return
         if error is None:
             future.set_result(result)
         elif isinstance(error, StopIteration | GeneratorExit):
-            # a future refuses the one; the other closes the coroutines that wait for it
+            # a future refuses StopIteration; GeneratorExit would close the waiting coroutines
             future.set_exception(RuntimeError(f"the task raised {error!r}"))
         else:
             future.set_exception(error)

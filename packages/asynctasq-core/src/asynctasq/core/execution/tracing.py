@@ -1,6 +1,6 @@
-"""Where a tracing library hooks in: around what is dispatched, and around what runs.
+"""The interface for tracing libraries: spans around dispatches and attempts.
 
-Nothing is traced, and nothing paid for it, until `set_tracing` was called.
+Until `set_tracing` is called, there is no tracing, and no cost.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,54 +15,54 @@ Headers = Mapping[str, object]
 
 
 class Sending(Protocol):
-    """Calls that are being dispatched together."""
+    """A dispatch of one or more calls."""
 
     @property
     def headers(self) -> Headers:
-        """What travels with each of them."""
+        """The headers that are sent with each call."""
         ...
 
     def built(self, messages: Sequence[Message]) -> None:
-        """They are about to be stored as these messages."""
+        """Called before the messages of the calls are stored."""
         ...
 
 
 class Tracing(Protocol):
-    """Follows calls from where they are dispatched to where they run."""
+    """Traces calls from their dispatch to their attempts."""
 
     @property
     def child_setup(self) -> Callable[[], None]:
-        """Switches the same on in a process of the pool; travels by pickle."""
+        """Enables the same tracing in a child process; must be picklable."""
         ...
 
     def sending(self, calls: Sequence[TaskCall[object]]) -> AbstractContextManager[Sending]:
-        """Entered while calls are dispatched; sees what that raises."""
+        """Entered while calls are dispatched; errors of the dispatch pass through it."""
         ...
 
     def running(self, attempt: Attempt, call: Call) -> AbstractContextManager[None]:
-        """Entered while an attempt runs, its hooks included; `Attempt.error` tells how it ended."""
+        """Entered while an attempt runs, with its hooks; `Attempt.error` is the task's error."""
         ...
 
     def headers(self) -> Headers:
-        """What leads to the span of this context, for another process."""
+        """Returns the headers of the current span, for another process."""
         ...
 
     def continued(self, headers: Headers) -> AbstractContextManager[None]:
-        """Entered in a process of the pool, around what runs there."""
+        """Entered in a child process, around the task that runs there."""
         ...
 
 
 class _Current:
-    """Holds what traces this process."""
+    """Holds the tracing of this process."""
 
     tracing: Tracing | None = None
 
 
 def current_tracing() -> Tracing | None:
-    """What traces this process."""
+    """Returns the tracing of this process, or None."""
     return _Current.tracing
 
 
 def set_tracing(tracing: Tracing | None) -> None:
-    """Trace this process with `tracing` from now on, or with nothing."""
+    """Sets the tracing of this process; None disables it."""
     _Current.tracing = tracing

@@ -1,1 +1,1 @@
-"""From a call of a task to a stored message."""
+"""The producer: turns calls into messages, and stores them in the broker."""

@@ -18,16 +18,15 @@ CANCEL_LIMIT = 2.0
 
 
 class GroupCommit(Generic[Item]):
-    """Hands items to `commit` in batches, one batch at a time, in order.
+    """Passes items to `commit` in batches, one batch at a time, in order.
 
-    Only `stop` drops items. ``asyncio.run`` cancels every task at its end, this one's too, and
-    those who clean up then still wait for what they added: a batch that is interrupted by anyone
-    else is committed once more.
+    Only `stop` drops items. A batch that is interrupted in another way is committed again:
+    ``asyncio.run`` cancels every task at its end, this one's too, while callers still wait.
 
     Args:
-        commit: takes one batch. An exception is a bug of it: it is logged, and the same batch is
+        commit: called with one batch. An exception is a bug: it is logged, and the same batch is
             committed again, after a back-off.
-        limit: most items of one batch.
+        limit: the largest number of items in a batch.
     """
 
     def __init__(self, commit: Callable[[Sequence[Item]], Awaitable[None]], *, limit: int) -> None:
@@ -40,29 +39,29 @@ class GroupCommit(Generic[Item]):
         self._backoff = Backoff()
 
     def __len__(self) -> int:
-        """How many items wait for their turn."""
+        """The number of items that wait for the next batch."""
         return len(self._pending)
 
     def add(self, item: Item) -> None:
-        """Put an item into the next batch."""
+        """Adds an item to the next batch."""
         self._pending.append(item)
         if self._runner is None or self._runner.done():
             self._start()
 
     async def flush(self) -> None:
-        """Wait until everything added so far is committed."""
+        """Waits until all items added so far are committed."""
         while self._runner is not None:
             if self._runner.done():  # cancelled before its first step
                 self._start()
             await asyncio.wait([self._runner])
 
     async def stop(self) -> Sequence[Item]:
-        """Cancel the call under way, drop what is not committed, and return that."""
+        """Cancels the call under way, and drops and returns all uncommitted items."""
         self._stopping, runner = True, self._runner
         if runner is not None:
             runner.cancel()
             await asyncio.wait([runner], timeout=CANCEL_LIMIT)
-            if runner.done():  # which it does not note itself before its first step
+            if runner.done():  # cancelled before its first step, it does not reset this itself
                 self._runner = None
         dropped = [*self._batch, *self._pending]
         self._batch = ()
@@ -71,8 +70,7 @@ class GroupCommit(Generic[Item]):
         return dropped
 
     def _start(self) -> None:
-        # not by the loop's task factory: one that starts tasks eagerly would end this before it is
-        # known here
+        # not by the loop's task factory: an eager task could end before `_runner` is set
         self._runner = asyncio.Task(self._run(), loop=asyncio.get_running_loop())
 
     async def _run(self) -> None:
@@ -82,7 +80,7 @@ class GroupCommit(Generic[Item]):
                 self._batch = [self._pending.popleft() for _ in range(count)]
                 await self._commit_batch()
                 self._batch = ()
-        except GeneratorExit:  # its loop is gone
+        except GeneratorExit:  # the event loop was closed
             self._stopping = True
             raise
         finally:
@@ -96,11 +94,11 @@ class GroupCommit(Generic[Item]):
         while True:
             try:
                 await self._commit(self._batch)
-            except (Exception, asyncio.CancelledError) as error:  # a bug must not cost the batch
+            except (Exception, asyncio.CancelledError) as error:  # a bug must not lose the batch
                 if was_cancelled(error):
                     raise
                 if not self._backoff:
-                    logger.error("a batch failed, and is tried again", exc_info=error)
+                    logger.error("committing a batch failed, trying again", exc_info=error)
                 await asyncio.sleep(self._backoff.next())
             else:
                 return self._backoff.reset()

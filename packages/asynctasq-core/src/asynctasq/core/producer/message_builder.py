@@ -1,4 +1,4 @@
-"""From a call to the message that is stored, and into a transaction of the caller's."""
+"""Builds the message for a call, and stores it in a caller's transaction."""
 
 import time
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _NO_HEADERS: Headers = {}
 
 
 class MessageBuilder:
-    """Makes messages for a driver, which need not be connected."""
+    """Builds messages for a driver, which need not be connected."""
 
     def __init__(self, driver: BaseDriver, codec: EnvelopeCodec, config: Config) -> None:
         self.driver = driver
@@ -26,10 +26,10 @@ class MessageBuilder:
         self._config = config
 
     def build(self, call: TaskCall[object], headers: Headers = _NO_HEADERS) -> Message:
-        """The message for a call, with which `headers` travel.
+        """Returns the message for a call, with `headers` in its envelope.
 
-        Raises `SerializationError` for an argument that cannot travel, `BrokerRejected` when the
-        message is over the broker's limit.
+        Raises `SerializationError` for an argument that cannot be serialized, `BrokerRejected`
+        when the message is over the broker's limit.
         """
         options = call.options
         envelope = Envelope(
@@ -53,7 +53,7 @@ class MessageBuilder:
         return Message(new_message_id(), queue, body, options.delay)
 
     def store_sync(self, call: TaskCall[object], connection: object) -> Message:
-        """Store a call over a connection of synchronous code; returns what was stored."""
+        """Stores a call over a synchronous connection; returns the stored message."""
         tracing = current_tracing()
         if tracing is None:
             message = self.build(call)
@@ -70,14 +70,14 @@ class MessageBuilder:
         """The driver, if it can store messages in a caller's transaction; else `BrokerRejected`."""
         if not isinstance(self.driver, TransactionalEnqueue):
             raise BrokerRejected(
-                f"the {self._config.driver} driver has no part in your transaction:"
-                " leave connection= away and dispatch after your commit"
+                f"the {self._config.driver} driver cannot enqueue inside a database transaction; "
+                "omit connection= and dispatch after the commit"
             )
         return self.driver
 
 
 def handles(calls: Sequence[TaskCall[object]], messages: Sequence[Message]) -> list[TaskHandle]:
-    """What callers get for their messages."""
+    """Returns the handles of dispatched calls."""
     return [
         TaskHandle(message.id, call.definition.name, message.queue)
         for message, call in zip(messages, calls, strict=True)
@@ -85,7 +85,7 @@ def handles(calls: Sequence[TaskCall[object]], messages: Sequence[Message]) -> l
 
 
 def enqueued(call: TaskCall[object], message: Message) -> TaskEnqueued:
-    """The event for a call that was stored."""
+    """Returns the event for a stored call."""
     return TaskEnqueued(
         time=time.time(),
         task_id=message.id,
@@ -97,7 +97,7 @@ def enqueued(call: TaskCall[object], message: Message) -> TaskEnqueued:
 
 
 def _correlation(call: TaskCall[object]) -> str | None:
-    """What the caller chose, else what the running task has, else its id."""
+    """Returns the call's own correlation id, else that of the running task, else its id."""
     if call.options.correlation_id or running_task.get(None) is None:
         return call.options.correlation_id
     context = current_context()

@@ -1,11 +1,11 @@
-"""Ids of messages: UUIDs of version 7 (RFC 9562), which sort by the time they were made."""
+"""Message ids: UUIDs of version 7 (RFC 9562), which sort by their creation time."""
 
 import os
 import time
 
 
 def new_message_id() -> str:
-    """A fresh id, 36 characters."""
+    """Returns a new id of 36 characters."""
     moment = (time.time_ns() // 1_000_000).to_bytes(6, "big")
     digits = (moment + os.urandom(9)).hex()
     # 7 is the version; 8 the variant, and two bits that could be random

@@ -63,9 +63,8 @@ class Engine:
     def __init__(self, driver: BaseDriver, plan: Plan, health: BrokerHealth) -> None:
         config, serializer = plan.config or client.config, plan.serializer or client.serializer
         codec = codec_of(serializer, config.signing_keys)
-        setup = Setup.of(
-            driver, config, serializer, configure_client, plan.process_pool_initializer
-        )
+        initializer = plan.process_pool_initializer
+        setup = Setup.of(driver, config, serializer, configure_client, initializer)
         self._driver, self._plan = driver, plan
         self._started = time.monotonic()
         self._flush_until = 0.0
