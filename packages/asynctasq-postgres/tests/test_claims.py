@@ -7,7 +7,10 @@ from uuid import uuid4
 import pytest
 
 from asynctasq.drivers import Message, Outcome, Settlement, State
-from asynctasq_postgres.messages import CLAIM, DONE, ENQUEUE, EXTEND, SETTLE
+from asynctasq_postgres.dequeue import CLAIM
+from asynctasq_postgres.enqueue import ENQUEUE
+from asynctasq_postgres.leases import EXTEND
+from asynctasq_postgres.settle import DONE, SETTLE
 
 pytestmark = pytest.mark.anyio
 

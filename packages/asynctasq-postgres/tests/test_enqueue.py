@@ -6,8 +6,8 @@ import pytest
 
 from asynctasq.drivers import Message, State
 from asynctasq.errors import BrokerRejected, BrokerUnavailable, EnqueueFailed
-from asynctasq_postgres import messages
-from asynctasq_postgres.messages import CHUNK_BYTES, CHUNK_ROWS, chunks
+from asynctasq_postgres import enqueue
+from asynctasq_postgres.enqueue import CHUNK_BYTES, CHUNK_ROWS, chunks
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ async def stored(driver, queue: str) -> list[str]:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> int:
     """Messages that a statement takes at most, here."""
-    monkeypatch.setattr(messages, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(enqueue, "CHUNK_ROWS", 10)
     return 10
 
 

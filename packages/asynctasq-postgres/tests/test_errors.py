@@ -207,7 +207,7 @@ async def test_a_pooler_that_exchanges_connections_is_noticed(driver_with, caplo
     driver = driver_with()
     await driver.connect()
     listener = driver.session.listener
-    listener._on_news = lambda *_: None
+    listener._on_notification = lambda *_: None
     with caplog.at_level(logging.WARNING, logger="asynctasq.postgres"):
         waiting = asyncio.ensure_future(driver.dequeue(["none"], limit=1, lease=30, wait=20))
         async with asyncio.timeout(15):

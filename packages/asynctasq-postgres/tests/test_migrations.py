@@ -81,7 +81,7 @@ async def test_names_as_long_as_they_may_be_work_and_wake(
         await producer.connect()
         waiting = asyncio.ensure_future(worker.dequeue(["queue"], limit=1, lease=30, wait=60))
         async with asyncio.timeout(20):
-            while not worker.session.listener.hears:
+            while not worker.session.listener.listening:
                 await asyncio.sleep(0.01)
             started = asyncio.get_running_loop().time()
             await producer.enqueue([Message("1", "queue", b"")])

@@ -158,7 +158,7 @@ async def test_a_worker_that_listens_in_vain_warns_and_looks_by_itself(
     async with asyncio.timeout(PATIENCE):
         while "notifications of PostgreSQL do not arrive" not in caplog.text:
             await asyncio.sleep(0.05)
-    assert not worker.session.listener.hears
+    assert not worker.session.listener.listening
     started = time.monotonic()
     await driver.enqueue([Message("1", queue, b"")])
     assert [one.id for one in await waiting] == ["1"]

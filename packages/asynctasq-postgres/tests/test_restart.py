@@ -38,7 +38,7 @@ async def test_a_driver_goes_on_after_a_restart(server, driver_on_server) -> Non
     assert len(rest) == 6
     waiting = asyncio.ensure_future(driver.dequeue(["later"], limit=1, lease=30, wait=60))
     async with asyncio.timeout(30):
-        while not driver.session.listener.hears:
+        while not driver.session.listener.listening:
             await asyncio.sleep(0.05)
     await driver.enqueue([Message("1", "later", b"")])
     async with asyncio.timeout(3):

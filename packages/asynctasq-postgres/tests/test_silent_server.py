@@ -96,7 +96,7 @@ async def disconnect(driver: PostgresDriver) -> float:
 
 async def listening(driver: PostgresDriver) -> None:
     async with asyncio.timeout(10):
-        while not driver.session.listener.hears:
+        while not driver.session.listener.listening:
             await asyncio.sleep(0.01)
 
 
@@ -109,7 +109,7 @@ async def left_behind(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
 
 async def test_news_that_cannot_be_told_are_given_up(far, proxy, queue, unowned) -> None:
     before = asyncio.all_tasks()
-    while far.session.news.at_once([(queue, 0.0)]):
+    while far.session.throttle.at_once([(queue, 0.0)]):
         pass
     await far.enqueue([Message("1", queue, b"")])
     proxy.silent = True
@@ -124,7 +124,7 @@ async def test_a_worker_with_everything_under_way_lets_go(far, proxy, queue, uno
     held = await far.dequeue([queue], limit=9, lease=30, wait=0)
     waiting = asyncio.ensure_future(far.dequeue([f"{queue}-2"], limit=1, lease=30, wait=60))
     await listening(far)
-    while far.session.news.at_once([(queue, 0.0)]):
+    while far.session.throttle.at_once([(queue, 0.0)]):
         pass
     await far.enqueue([Message("more", queue, b"")])
     proxy.silent = True
@@ -147,7 +147,7 @@ async def test_a_listener_that_connects_is_given_up(far, proxy, queue, unowned) 
     for writer in list(proxy._writers):
         writer.transport.abort()  # the listener connects again, and nobody answers
     async with asyncio.timeout(10):
-        while far.session.listener.hears:
+        while far.session.listener.listening:
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.3)
     assert await disconnect(far) < CLOSE_LIMIT + SLACK

@@ -245,7 +245,7 @@ async def test_the_commit_wakes_a_worker(postgres_url, driver, driver_with, queu
 
     waiting = asyncio.ensure_future(driver.dequeue([queue], limit=1, lease=30, wait=30))
     async with asyncio.timeout(10):
-        while not driver.session.listener.hears:
+        while not driver.session.listener.listening:
             await asyncio.sleep(0.01)
     connection = await asyncpg.connect(postgres_url)
     async with connection.transaction():

@@ -14,8 +14,8 @@ def test_news_that_comes_when_the_wait_is_over_is_no_error(runner: object) -> No
         waiter = Waiter()
         waiting = asyncio.create_task(waiter.wait(0))
         await asyncio.sleep(0)
-        waiter.tell(-0.5)
-        waiter.tell(0.5)
+        waiter.wake(-0.5)
+        waiter.wake(0.5)
         async with asyncio.timeout(5):
             await waiting
 
@@ -28,7 +28,7 @@ def test_an_earlier_message_ends_the_wait_earlier(runner: object) -> None:
         waiter = Waiter()
         waiting = asyncio.create_task(waiter.wait(60))
         await asyncio.sleep(0)
-        waiter.tell(0.01)
+        waiter.wake(0.01)
         async with asyncio.timeout(5):
             await waiting
 

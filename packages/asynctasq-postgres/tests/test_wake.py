@@ -7,7 +7,7 @@ import pytest
 
 from asynctasq.drivers import Message
 from asynctasq.errors import BrokerUnavailable
-from asynctasq_postgres.notify import BURST, News
+from asynctasq_postgres.notify import BURST, NotifyThrottle
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ async def counted(driver_with):
 
 async def listening(driver) -> None:
     async with asyncio.timeout(10):
-        while not driver.session.listener.hears:
+        while not driver.session.listener.listening:
             await asyncio.sleep(0.01)
 
 
@@ -89,7 +89,7 @@ async def test_a_waiter_hears_of_messages_after_its_connection_was_lost(
     await admin.close()
     assert killed
     async with asyncio.timeout(10):
-        while worker.session.listener.hears:
+        while worker.session.listener.listening:
             await asyncio.sleep(0.005)
     await listening(worker)
     started = time.monotonic()
@@ -115,7 +115,7 @@ async def test_a_burst_of_messages_is_told_of_in_few_notifications(
         taken = 0
         while taken < count:
             taken += len(await worker.dequeue([queue], limit=100, lease=30, wait=20))
-    await driver.session.news.close()
+    await driver.session.throttle.close()
     await asyncio.sleep(0.1)
     mine = [payload for payload in heard if payload.endswith(queue)]
     assert BURST <= len(mine) < count
@@ -131,7 +131,7 @@ async def test_what_is_told_late_is_told_for_all() -> None:
         if len(told) == 1:
             raise BrokerUnavailable
 
-    news = News(tell)
+    news = NotifyThrottle(tell)
     while news.at_once([("queue", 0.0)]):
         pass
     assert not news.at_once([("far", 3600.0)])
@@ -152,7 +152,7 @@ async def test_disconnecting_tells_what_is_left(driver_with, driver, queue) -> N
     await producer.connect()
     waiting = asyncio.ensure_future(driver.dequeue([queue], limit=1, lease=30, wait=30))
     await listening(driver)
-    while producer.session.news.at_once([(queue, 0.0)]):
+    while producer.session.throttle.at_once([(queue, 0.0)]):
         pass
     started = time.monotonic()
     await producer.enqueue([Message("1", queue, b"")])

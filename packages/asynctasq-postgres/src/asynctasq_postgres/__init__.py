@@ -11,7 +11,7 @@ __all__ = ["PostgresDriver", "PostgresSettings"]
 
 
 def __getattr__(name: str) -> object:
-    # who only reads settings, as every command does of every driver, needs no client library
+    # every command reads the settings of every driver, which needs no client library
     if name == "PostgresDriver":
         from asynctasq_postgres.driver import PostgresDriver
 

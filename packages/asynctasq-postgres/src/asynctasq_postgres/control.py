@@ -1,4 +1,4 @@
-"""Pausing queues and taking messages away from who holds them: the `Control` ability."""
+"""The `Control` capability: pauses queues, and revokes held messages."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ PAUSE = "INSERT INTO {paused} (queue) VALUES ($1) ON CONFLICT DO NOTHING RETURNI
 RESUME = """
     WITH resumed AS (
         DELETE FROM {paused} WHERE queue = $1 RETURNING queue
-    ), told AS MATERIALIZED (
+    ), notified AS MATERIALIZED (
         SELECT {tell}(array_agg(queue), ARRAY[0.0]) FROM resumed WHERE $2 HAVING count(*) > 0
     )
-    SELECT queue, (SELECT count(*) FROM told) FROM resumed
+    SELECT queue, (SELECT count(*) FROM notified) FROM resumed
 """
 PAUSED = "SELECT queue FROM {paused} ORDER BY queue"
 REVOKE = """
@@ -25,23 +25,23 @@ class PostgresControl:
 
     @property
     def session(self) -> Session:
-        """What there is while the driver is connected."""
+        """The session of the connected driver."""
         raise NotImplementedError
 
     async def pause(self, queue: str) -> bool:
-        """Deliver a queue no more; see `Control.pause`."""
+        """Pause a queue; see `Control.pause`."""
         return bool(await self.session.call(PAUSE, queue))
 
     async def resume(self, queue: str) -> bool:
-        """Deliver it again; see `Control.resume`."""
+        """Resume a queue; see `Control.resume`."""
         return bool(await self.session.store([(queue, 0.0)], RESUME, queue))
 
     async def paused(self) -> Sequence[str]:
-        """The paused queues; see `Control.paused`."""
+        """Return the paused queues; see `Control.paused`."""
         return [queue for (queue,) in await self.session.call(PAUSED)]
 
     async def revoke(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
         """Remove held messages; see `Control.revoke`."""
         rows = await self.session.call(REVOKE, queue, list(dict.fromkeys(ids)))
-        gone = {message_id for (message_id,) in rows}
-        return [one for one in dict.fromkeys(ids) if one in gone]
+        removed = {message_id for (message_id,) in rows}
+        return [message_id for message_id in dict.fromkeys(ids) if message_id in removed]

@@ -1,4 +1,4 @@
-"""What every check of `Diagnostics` is given, and how it says what it found."""
+"""The context of every check of `Diagnostics`."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from asynctasq_postgres.settings import PostgresSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A connection to look through, and a function that opens another one."""
+class DiagnosticContext:
+    """A connection for the checks, and a function that opens another one."""
 
     connection: Connection
     settings: PostgresSettings
@@ -23,21 +23,21 @@ class Look:
         return self.settings.names()
 
     async def rows(self, sql: str, *arguments: object) -> Sequence[Row]:
-        """The rows of a statement with ``{table}`` and the like in it."""
+        """Run a statement with placeholders such as ``{table}``; return its rows."""
         return await self.connection.fetch(self.names.fill(sql), *arguments)
 
     async def setting(self, name: str) -> str:
-        """The server's setting, as it holds for this user."""
+        """Return a server setting, as it applies to this user."""
         ((value,),) = await self.rows("SELECT current_setting($1)", name)
         return value
 
 
-#: Looks at one thing; nothing where there is nothing to look at.
-Check = Callable[[Look], Awaitable[Finding | None]]
+#: Returns a finding, or None where the check does not apply.
+Check = Callable[[DiagnosticContext], Awaitable[Finding | None]]
 
 
 def duration(seconds: float) -> str:
-    """A length of time for people."""
+    """Format a duration for display."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

@@ -1,11 +1,11 @@
-"""Looking for what keeps workers from running well: the `Diagnostics` ability."""
+"""The `Diagnostics` capability: finds what keeps workers from running well."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
 from asynctasq.drivers import Finding
-from asynctasq_postgres.diagnostic_context import Check, Look
+from asynctasq_postgres.diagnostic_context import Check, DiagnosticContext
 from asynctasq_postgres.errors import FAILURES, sqlstate, translate_errors
 from asynctasq_postgres.pool import open_connection
 from asynctasq_postgres.schema_checks import paused, rights, tables
@@ -37,8 +37,8 @@ CHECKS: Mapping[str, Check] = {
     "prepared transactions": prepared_transactions,
     "replication slots": replication_slots,
 }
-#: Classes of SQLSTATE that are an answer to the question itself, such as a right that is missing.
-_ANSWERED = ("42", "0A")
+#: Classes of SQLSTATE that concern the check itself, such as a missing right.
+_CHECK_FAILED = ("42", "0A")
 
 
 class PostgresDiagnostics:
@@ -47,24 +47,25 @@ class PostgresDiagnostics:
     settings: Any
 
     async def diagnose(self) -> Sequence[Finding]:
-        """What was found, on connections of its own; see `Diagnostics.diagnose`."""
-        given = cast(PostgresSettings, self.settings)
-        # prepared statements of a session may be lost behind a pooler, which is to be found
-        settings = given.model_copy(update={"postgres_statement_cache_size": 0})
+        """Run all checks, on connections of their own; see `Diagnostics.diagnose`."""
+        configured = cast(PostgresSettings, self.settings)
+        # a pooler, which a check finds, may lose the prepared statements of a session
+        settings = configured.model_copy(update={"postgres_statement_cache_size": 0})
         with translate_errors(settings.location()):
             connection = await open_connection(settings)
             try:
-                look = Look(connection, given, partial(open_connection, settings))
-                found = [await _look(name, check, look) for name, check in CHECKS.items()]
+                connect = partial(open_connection, settings)
+                context = DiagnosticContext(connection, configured, connect)
+                found = [await _run(name, check, context) for name, check in CHECKS.items()]
             finally:
                 await connection.close(timeout=5)
-        return [one for one in found if one is not None]
+        return [finding for finding in found if finding is not None]
 
 
-async def _look(name: str, check: Check, look: Look) -> Finding | None:
+async def _run(name: str, check: Check, context: DiagnosticContext) -> Finding | None:
     try:
-        return await check(look)
+        return await check(context)
     except FAILURES as error:
-        if not sqlstate(error).startswith(_ANSWERED):
+        if not sqlstate(error).startswith(_CHECK_FAILED):
             raise
         return Finding(name, f"not known: {str(error).strip().splitlines()[0]}")

@@ -3,45 +3,21 @@
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
-from asynctasq.drivers import (
-    Delivery,
-    DriverSettings,
-    Limits,
-    Message,
-    Outcome,
-    Settlement,
-)
+from asynctasq.drivers import Delivery, DriverSettings, Limits, Message, Settlement
 from asynctasq.drivers.session_driver import SessionDriver
-from asynctasq.errors import BrokerError, EnqueueFailed
 from asynctasq_postgres.control import PostgresControl
 from asynctasq_postgres.dequeue import Fetch, Request
 from asynctasq_postgres.diagnostics import PostgresDiagnostics
+from asynctasq_postgres.enqueue import store
 from asynctasq_postgres.inspector import PostgresInspector
-from asynctasq_postgres.messages import (
-    DONE,
-    ENCODING,
-    ENQUEUE,
-    EXTEND,
-    MAX_BODY,
-    MAX_DELAY,
-    SETTLE,
-    by_lock_order,
-    check_message,
-    check_seconds,
-    chunks,
-    columns,
-    held,
-    outcomes,
-)
-from asynctasq_postgres.notes import codec_of, unless_unwritable
-from asynctasq_postgres.pool import Row
+from asynctasq_postgres.leases import extend
+from asynctasq_postgres.messages import MAX_BODY, MAX_DELAY, check_message, check_seconds
 from asynctasq_postgres.schema import Migrations
 from asynctasq_postgres.session import Session
 from asynctasq_postgres.settings import PostgresSettings
+from asynctasq_postgres.settle import settle
 from asynctasq_postgres.transaction import Transactions
 from asynctasq_postgres.workers import PostgresWorkers
-
-_AGAIN = (Outcome.RETRY, Outcome.RELEASE)
 
 
 class PostgresDriver(
@@ -53,7 +29,7 @@ class PostgresDriver(
     PostgresWorkers,
     PostgresDiagnostics,
 ):
-    """Messages in tables of PostgreSQL."""
+    """Keeps messages in tables of PostgreSQL."""
 
     settings_type: ClassVar[type[DriverSettings]] = PostgresSettings
     limits = Limits(
@@ -71,17 +47,8 @@ class PostgresDriver(
         """Store messages; see `BaseDriver.enqueue`."""
         for message in messages:
             check_message(message)
-        accepted: list[str] = []
-        for chunk in chunks(messages):
-            news = [(one.queue, one.delay) for one in chunk]
-            try:
-                await self.session.store(news, ENQUEUE, *columns(chunk))
-            except BrokerError as error:
-                if not accepted:
-                    raise
-                rejected = [one.id for one in messages[len(accepted) :]]
-                raise EnqueueFailed(str(error), accepted=accepted, rejected=rejected) from error
-            accepted += [one.id for one in chunk]
+        if messages:
+            await store(self.session, messages)
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
@@ -97,46 +64,10 @@ class PostgresDriver(
         """Apply outcomes; see `BaseDriver.settle`."""
         if not settlements:
             return []
-        first: dict[tuple[str, str, object], Settlement] = {}
-        late: list[Delivery] = []  # a second outcome in the same batch
-        for item in settlements:
-            one = item.delivery
-            if first.setdefault((one.queue, one.id, one.receipt), item) is not item:
-                late.append(one)
-        items = sorted(first.values(), key=lambda item: (item.delivery.queue, item.delivery.id))
-        deliveries = [item.delivery for item in items]
-        if all(item.outcome is Outcome.DONE for item in items):
-            rows = await self.session.call(DONE, *held(deliveries))
-        else:
-            rows = await self._settle(items, deliveries)
-        return [*_lost(deliveries, rows), *late]
-
-    async def _settle(
-        self, items: Sequence[Settlement], deliveries: Sequence[Delivery]
-    ) -> Sequence[Row]:
-        with unless_unwritable():
-            return await self._store(items, deliveries, "utf-8")
-        ((encoding,),) = await self.session.call(ENCODING)
-        with unless_unwritable():
-            return await self._store(items, deliveries, codec_of(encoding))
-        return await self._store(items, deliveries, "ascii")
-
-    async def _store(
-        self, items: Sequence[Settlement], deliveries: Sequence[Delivery], codec: str
-    ) -> Sequence[Row]:
-        again = [item for item in items if item.outcome in _AGAIN]
-        news = [(item.delivery.queue, item.delay) for item in again]
-        arguments = (*held(deliveries), *outcomes(items, codec))
-        return await self.session.store(news, SETTLE, *arguments)
+        return await settle(self.session, settlements)
 
     async def extend(self, deliveries: Sequence[Delivery], *, lease: float) -> Sequence[Delivery]:
         """Extend leases; see `BaseDriver.extend`."""
         if not deliveries:
             return []
-        ordered = by_lock_order(deliveries)
-        rows = await self.session.call(EXTEND, *held(ordered), check_seconds(lease))
-        return _lost(ordered, rows)
-
-
-def _lost(deliveries: Sequence[Delivery], rows: Sequence[Row]) -> list[Delivery]:
-    return [deliveries[position - 1] for (position,) in rows]
+        return await extend(self.session, deliveries, lease)

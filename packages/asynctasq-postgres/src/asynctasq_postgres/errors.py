@@ -1,4 +1,4 @@
-"""From the exceptions of asyncpg, and of other clients, to those of the seam."""
+"""Translates exceptions of asyncpg, and of other clients, into errors of the seam."""
 
 # pyright: reportMissingTypeStubs=false
 # asyncpg ships no types
@@ -12,7 +12,7 @@ from asyncpg.exceptions import ClientConfigurationError, DataError
 
 from asynctasq.errors import BrokerError, BrokerRejected, BrokerUnavailable
 
-#: What asyncpg raises, and the network under it.
+#: Exceptions of asyncpg, and of the network below it.
 FAILURES: tuple[type[Exception], ...] = (
     PostgresError,
     InterfaceError,
@@ -22,14 +22,14 @@ FAILURES: tuple[type[Exception], ...] = (
 )
 
 MIGRATE = "run: asynctasq migrate --driver postgres"
-#: A deadlock, and what a stricter isolation than READ COMMITTED refuses: the next try succeeds.
+#: SQLSTATE of a serialization failure and of a deadlock: the next attempt succeeds.
 AGAIN = ("40001", "40P01")
 
 _CREDENTIALS = ("28000", "28P01")
 _NO_TABLES = ("42P01", "42883", "42703")
-#: Classes of SQLSTATE, and single ones, that pass: connections, resources, interventions of an
-#: administrator, rolled back transactions, failures of the system.
-_PASSING = ("08", "40", "53", "55", "57", "58", "25006")
+#: SQLSTATE, or classes of it, of temporary errors: connections, resources, an administrator's
+#: intervention, rolled back transactions, system failures.
+_TEMPORARY = ("08", "40", "53", "55", "57", "58", "25006")
 _DENIED = re.compile(r"permission denied for (\w+) (\S+)")
 _GRANTS = {
     "table": "SELECT, INSERT, UPDATE, DELETE ON",
@@ -41,7 +41,7 @@ _GRANTS = {
 
 @contextmanager
 def translate_errors(location: str) -> Generator[None]:
-    """Raise what asyncpg raises in the block as an error of the seam about `location`."""
+    """Raise exceptions of asyncpg in the block as errors of the seam about `location`."""
     try:
         yield
     except FAILURES as error:
@@ -49,23 +49,23 @@ def translate_errors(location: str) -> Generator[None]:
 
 
 def translated(error: BaseException, location: str) -> BrokerError:
-    """The error of the seam that `error` means; it may be of any client of PostgreSQL."""
+    """Return the error of the seam for `error`, an exception of any client of PostgreSQL."""
     state, text = sqlstate(error), _first_line(error)
     if state:
         return _refusal(state, text, location)
     if isinstance(error, (ClientConfigurationError, DataError)):
-        return BrokerRejected(f"PostgreSQL at {location} cannot be asked: {text}")
+        return BrokerRejected(f"PostgreSQL at {location} cannot be queried: {text}")
     if isinstance(error, ValueError) and not isinstance(error, InterfaceError):
-        return BrokerRejected(f"PostgreSQL at {location} cannot be asked: check postgres_dsn")
+        return BrokerRejected(f"PostgreSQL at {location} cannot be queried: check postgres_dsn")
     if isinstance(error, TimeoutError):
         text = "no answer in time"
     return BrokerUnavailable(f"cannot reach PostgreSQL at {location}: {text}")
 
 
 def sqlstate(error: BaseException) -> str:
-    """The code that the server gave, also when another library wraps the error; or nothing."""
-    for one in (error, getattr(error, "orig", None), error.__cause__):
-        code: object = getattr(one, "sqlstate", None) or getattr(one, "pgcode", None)
+    """Return the server's error code, also of a wrapped error; empty if there is none."""
+    for cause in (error, getattr(error, "orig", None), error.__cause__):
+        code: object = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
         if isinstance(code, str):
             return code
     return ""
@@ -80,7 +80,7 @@ def _refusal(state: str, text: str, location: str) -> BrokerError:
     if state == "3F000":
         return BrokerRejected(f"{at} has no such schema; create it first: {text}")
     if state in _NO_TABLES:
-        return BrokerRejected(f"{at} has no tables for AsyncTasQ, or old ones; {MIGRATE}")
+        return BrokerRejected(f"{at} has no tables for AsyncTasQ, or outdated ones; {MIGRATE}")
     if state == "42501":
         return BrokerRejected(
             f"the user of postgres_dsn lacks a right at {location}: {_denied(text)}"
@@ -91,14 +91,14 @@ def _refusal(state: str, text: str, location: str) -> BrokerError:
             " max_connections"
         )
     if state == "25006":
-        return BrokerUnavailable(f"{at} is read-only, a standby maybe; connect to its primary")
-    if state.startswith(_PASSING):
+        return BrokerUnavailable(f"{at} is read-only, perhaps a standby; connect to its primary")
+    if state.startswith(_TEMPORARY):
         return BrokerUnavailable(f"{at} is not ready: {text}")
     return BrokerRejected(f"{at} refuses: {text}")
 
 
 def _denied(text: str) -> str:
-    """What to grant."""
+    """Add the GRANT that is missing, if `text` names it."""
     match = _DENIED.search(text)
     grant = _GRANTS.get(match[1]) if match else None
     return f"{text}; GRANT {grant} {match[2]}" if match and grant else text

@@ -1,4 +1,4 @@
-"""Looking into queues and putting dead messages right: the `Inspector` ability."""
+"""The `Inspector` capability: counts and reads stored messages, requeues and deletes them."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from asynctasq.errors import BrokerRejected
 from asynctasq_postgres.pool import Row
 from asynctasq_postgres.session import Session
 
-#: Most messages one statement of a purge removes, so that no transaction lasts long.
+#: Most messages that one statement of a purge removes: transactions stay short.
 PURGED_AT_ONCE = 5000
 
-_NOW = "(SELECT clock_timestamp())"  # once, so that an index can be asked
+_NOW = "(SELECT clock_timestamp())"  # evaluated once, so an index can serve the condition
 _WHERE = {
     State.READY: f"visible_at <= {_NOW}",
     State.DELAYED: f"visible_at > {_NOW} AND token IS NULL",
@@ -59,7 +59,7 @@ FIND = f"""
     ORDER BY array_position($2, id::text), state
 """
 
-# A message that was stored again under the same id is left alone, and so is its dead one.
+# A dead message whose id was enqueued again stays dead, and the new message is unchanged.
 REQUEUE = f"""
     WITH back AS (
         DELETE FROM {{dead}} AS dead WHERE {_ASKED} AND NOT EXISTS (
@@ -70,11 +70,11 @@ REQUEUE = f"""
         INSERT INTO {{table}} (queue, id, visible_at, body)
         SELECT queue, id, clock_timestamp(), body FROM back ORDER BY died_at, id
         ON CONFLICT DO NOTHING
-    ), told AS MATERIALIZED (
+    ), notified AS MATERIALIZED (
         SELECT {{tell}}(array_agg(DISTINCT queue), ARRAY[0.0]) FROM back
         WHERE $3 HAVING count(*) > 0
     )
-    SELECT id, (SELECT count(*) FROM told) FROM back
+    SELECT id, (SELECT count(*) FROM notified) FROM back
 """
 DELETE = f"""
     WITH waiting AS (
@@ -105,15 +105,15 @@ class PostgresInspector:
 
     @property
     def session(self) -> Session:
-        """What there is while the driver is connected."""
+        """The session of the connected driver."""
         raise NotImplementedError
 
     async def queues(self) -> Sequence[QueueStats]:
-        """Every queue that holds a message; see `Inspector.queues`."""
+        """Return every queue that holds a message; see `Inspector.queues`."""
         return [QueueStats(*row) for row in await self.session.call(QUEUES)]
 
     async def counts(self, queues: Sequence[str]) -> Sequence[QueueStats]:
-        """These queues; see `Inspector.counts`."""
+        """Count `queues`; see `Inspector.counts`."""
         if not queues:
             return []
         rows = await self.session.call(COUNTS, list(queues))
@@ -123,20 +123,20 @@ class PostgresInspector:
     async def browse(
         self, queue: str, state: State, *, limit: int, offset: int = 0
     ) -> Sequence[StoredMessage]:
-        """Messages of one state; see `Inspector.browse`."""
+        """Return messages of one state; see `Inspector.browse`."""
         if limit < 1:
             return []
         rows = await self.session.call(BROWSE[state], queue, limit, offset)
         return [_stored(row) for row in rows]
 
     async def find(self, queue: str, ids: Sequence[str]) -> Sequence[StoredMessage]:
-        """Messages by id; see `Inspector.find`."""
+        """Return messages by id; see `Inspector.find`."""
         if not ids:
             return []
         return [_stored(row) for row in await self.session.call(FIND, queue, list(ids))]
 
     async def requeue(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
-        """Dead messages become deliverable; see `Inspector.requeue`."""
+        """Make dead messages deliverable; see `Inspector.requeue`."""
         if not ids:
             return []
         rows = await self.session.store([(queue, 0.0)], REQUEUE, queue, list(ids))
@@ -151,7 +151,7 @@ class PostgresInspector:
     async def purge(self, queue: str, state: State) -> int:
         """Remove all messages of one state; see `Inspector.purge`."""
         if state is State.RUNNING:
-            raise BrokerRejected("messages that are running cannot be purged; wait for them")
+            raise BrokerRejected("running messages cannot be purged; wait until they are settled")
         total, removed = 0, PURGED_AT_ONCE
         while removed == PURGED_AT_ONCE:
             ((removed,),) = await self.session.call(PURGE[state], queue, PURGED_AT_ONCE)
@@ -161,7 +161,7 @@ class PostgresInspector:
 
 def _in_order(ids: Sequence[str], rows: Sequence[Row]) -> list[str]:
     changed = {row[0] for row in rows}
-    return [one for one in dict.fromkeys(ids) if one in changed]
+    return [message_id for message_id in dict.fromkeys(ids) if message_id in changed]
 
 
 def _stored(row: Row) -> StoredMessage:

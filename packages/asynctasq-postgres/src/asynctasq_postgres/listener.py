@@ -1,8 +1,8 @@
-"""The connection on which PostgreSQL tells of new messages.
+"""Receives notifications (LISTEN) on a connection of its own, and wakes waiting dequeues.
 
-A waiting worker relies on it, so it is proved when it opens, by a notification from another
-connection, and probed while it is quiet. What cannot be told while it is away is made up for: all
-who wait look again when it is back, and look by themselves in between.
+Waiting workers rely on the connection, so it is tested when it opens, by a notification from
+another connection, and probed while it is idle. While it is lost, workers poll; when it is
+restored, all waiting dequeues poll once, for the notifications missed in between.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from asynctasq_postgres.wake import Waiters
 
 logger = logging.getLogger("asynctasq.postgres")
 
-#: Seconds between two looks of a waiting worker that is told of new messages.
-QUIET_LOOK = 5.0
-#: Seconds of silence after which the connection is probed, and in which it must answer.
+#: Seconds between the polls of a waiting worker while notifications arrive.
+POLL_WHEN_LISTENING = 5.0
+#: Seconds between probes of the connection, and seconds within which the server must answer.
 PROBE_AFTER = 15.0
 PROBE_LIMIT = 5.0
-#: Seconds between two tries to connect: the first, and the longest.
+#: Seconds before the connection is retried: the first pause, and the longest.
 RETRY_FIRST, RETRY_LONGEST = 0.1, 10.0
 
 
-class _Deaf(Exception):
+class _NotDelivered(Exception):
     """Notifications do not arrive on this connection."""
 
 
@@ -45,18 +45,19 @@ class Listener:
         self._closed = asyncio.Event()
         self._proof = f"proof:{uuid4()}"
         self._proved = asyncio.Event()
-        self.hears = False
+        self.listening = False
 
     def start(self) -> None:
-        """Begin, unless it has begun."""
+        """Start listening, unless started."""
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """End the connection."""
+        """Stop listening, and close the connection."""
         if self._task is not None:
             if self._connection is not None:
-                self._connection.terminate()  # before: a statement is to fail, not to be cancelled
+                # first: a running statement fails instead of being cancelled
+                self._connection.terminate()
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
@@ -67,14 +68,14 @@ class Listener:
             try:
                 await self._listen()
                 pause = RETRY_FIRST
-            except _Deaf:
+            except _NotDelivered:
                 logger.warning(
-                    "notifications of PostgreSQL do not arrive, so workers look for messages from"
-                    " time to time; behind a pooler, set postgres_notify to false"
+                    "notifications of PostgreSQL do not arrive, so workers poll for messages;"
+                    " behind a pooler, set postgres_notify to false"
                 )
                 return
             except FAILURES as error:
-                logger.debug("cannot listen to PostgreSQL just now: %s", error)
+                logger.debug("cannot listen for notifications of PostgreSQL: %s", error)
                 pause = min(2 * pause, RETRY_LONGEST)
             await asyncio.sleep(pause * random.uniform(0.5, 1))
 
@@ -83,37 +84,37 @@ class Listener:
         try:
             self._closed.clear()
             connection.add_termination_listener(self._on_close)
-            await connection.add_listener(self._channel, self._on_news)
+            await connection.add_listener(self._channel, self._on_notification)
             await self._prove()
-            self.hears = True
-            self._waiters.tell_all()  # of what came before
+            self.listening = True
+            self._waiters.wake_all()  # for earlier messages
             while not await _is_set_within(self._closed, PROBE_AFTER):
                 await connection.execute("SELECT 1", timeout=PROBE_LIMIT)
         finally:
-            self.hears, self._connection = False, None
+            self.listening, self._connection = False, None
             connection.terminate()
-            self._waiters.tell_all()  # to look by themselves from now on
+            self._waiters.wake_all()  # they poll more often from now on
 
     async def _prove(self) -> None:
         self._proved.clear()
-        other = await self._connect()  # its own one would arrive even through a pooler
+        other = await self._connect()  # its own notification would arrive even through a pooler
         try:
             await other.execute(f"NOTIFY \"{self._channel}\", '{self._proof}'")
         finally:
             other.terminate()
         if not await _is_set_within(self._proved, PROBE_LIMIT):
-            raise _Deaf
+            raise _NotDelivered
 
     def _on_close(self, *_: object) -> None:
         self._closed.set()
 
-    def _on_news(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
+    def _on_notification(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
         if payload == self._proof:
             self._proved.set()
             return
         milliseconds, _, queue = payload.partition(":")
-        with suppress(ValueError):  # somebody else's, or the proof of another listener
-            self._waiters.tell(queue, int(milliseconds) / 1000)
+        with suppress(ValueError):  # a foreign payload, or the proof of another listener
+            self._waiters.wake(queue, int(milliseconds) / 1000)
 
 
 async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:

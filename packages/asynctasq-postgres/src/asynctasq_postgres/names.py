@@ -1,4 +1,4 @@
-"""The names of tables and functions, all made from the two that are settings."""
+"""The names of tables and functions, derived from the two table names in the settings."""
 
 import hashlib
 import re
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 _PART = r"[A-Za-z_][A-Za-z0-9_]*"
 _TABLE = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<name>{_PART})")
 _PLACE = re.compile(r"\{(\w+)\}")
-#: PostgreSQL cuts names after 63 bytes, and refuses longer ones of channels; ours have endings of
-#: up to 11, and every character of them is one byte.
+#: PostgreSQL truncates names after 63 bytes, and refuses longer channel names; our suffixes have up
+#: to 11 characters, and every character is one byte.
 LONGEST = 48
 LONGEST_CHANNEL = 63
 
 
 def check_table_name(name: str) -> str:
-    """`name`, if it is one that a table may have here; raises `ValueError`."""
+    """Return `name`; raises `ValueError` unless it is a valid table name here."""
     match = _TABLE.fullmatch(name)
     if match is None:
         raise ValueError(
@@ -27,13 +27,13 @@ def check_table_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What `fill` puts into SQL, quoted: tables, their indexes and the functions on them."""
+    """Tables, their indexes and functions; `fill` puts their quoted names into SQL."""
 
     queue_table: str
     dead_letter_table: str
 
     def fill(self, sql: str) -> str:
-        """`sql` with names in the place of ``{table}`` and the like."""
+        """Return `sql` with names for placeholders such as ``{table}``."""
         return _PLACE.sub(lambda match: self._of(match[1]), sql)
 
     def _of(self, place: str) -> str:
@@ -53,21 +53,21 @@ class Names:
 
     @property
     def channel(self) -> str:
-        """Where those who wait for messages are told of some; a long name ends with its hash."""
+        """The channel of notifications; a long name is shortened, with its hash as the suffix."""
         name = self.queue_table.encode()
         if len(name) <= LONGEST_CHANNEL:
             return self.queue_table
-        ending = f"_{hashlib.sha256(name).hexdigest()[:16]}"
-        return name[: LONGEST_CHANNEL - len(ending)].decode(errors="ignore") + ending
+        suffix = f"_{hashlib.sha256(name).hexdigest()[:16]}"
+        return name[: LONGEST_CHANNEL - len(suffix)].decode(errors="ignore") + suffix
 
     def relations(self) -> list[str]:
-        """The tables, their indexes and the sequence; no name may be there twice."""
+        """Return the names of tables, indexes and the sequence; all must differ."""
         kinds = ("workers", "paused", "migrations")
         tables = [self.queue_table, *(f"{self.queue_table}_{kind}" for kind in kinds)]
         tables.append(self.dead_letter_table)
-        endings = (self.queue_table + "_due", self.queue_table + "_seq_seq")
+        others = (self.queue_table + "_due", self.queue_table + "_seq_seq")
         keys = [f"{table}_pkey" for table in tables]
-        return [*tables, *keys, *endings, self.dead_letter_table + "_died"]
+        return [*tables, *keys, *others, self.dead_letter_table + "_died"]
 
 
 def _quoted(name: str) -> str:

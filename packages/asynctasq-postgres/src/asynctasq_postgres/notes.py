@@ -1,4 +1,4 @@
-"""Notes of dead messages, in characters that the database has."""
+"""Encodes the notes of dead messages in the characters of the database's encoding."""
 
 import codecs
 from collections.abc import Generator
@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from asynctasq.errors import BrokerRejected
 from asynctasq_postgres.errors import sqlstate
 
-#: No equivalent in the database's encoding, and no character of it.
+#: SQLSTATE: a character has no equivalent in the database's encoding, or is invalid in it.
 _NO_SUCH_CHARACTER = ("22P05", "22021")
 
 
 @contextmanager
 def unless_unwritable() -> Generator[None]:
-    """Go on after the block where the database has no characters for a text in it."""
+    """Suppress the error of a text in the block that the database's encoding cannot represent."""
     try:
         yield
     except BrokerRejected as error:
@@ -22,7 +22,7 @@ def unless_unwritable() -> Generator[None]:
 
 
 def codec_of(encoding: str) -> str:
-    """Python's name for an encoding of PostgreSQL's; ASCII, which all have, where there is none."""
+    """Return Python's codec for an encoding of PostgreSQL, or ASCII, which all include."""
     name = encoding.replace("WIN", "cp").replace("KOI8", "koi8-")
     try:
         return codecs.lookup(name).name
@@ -31,6 +31,6 @@ def codec_of(encoding: str) -> str:
 
 
 def writable(note: str, codec: str = "utf-8") -> str:
-    """`note` with a question mark for each character that cannot be stored."""
+    """Return `note` with a question mark for each character that `codec` lacks."""
     printable = note.replace("\0", "\N{REPLACEMENT CHARACTER}")
     return printable.encode(codec, errors="replace").decode(codec)

@@ -1,7 +1,7 @@
-"""How often others are told of new messages.
+"""Limits the rate of NOTIFY.
 
-Each transaction that notifies takes a lock on the whole database when it commits. So a driver
-tells in the statement that stores a message while that is rare, and once for many when it is not.
+Each transaction that notifies takes a lock on the whole database when it commits. So the statement
+that stores a message notifies while that is rare; under load, one NOTIFY covers many messages.
 """
 
 import asyncio
@@ -10,65 +10,70 @@ from contextlib import suppress
 
 from asynctasq.errors import BrokerError
 
-#: Notifications that may follow each other at once, and how many a second after those.
+#: Notifications in a burst, and per second after it.
 BURST = 50.0
 RATE = 100.0
-#: What is due later than so many seconds from now is seen by everybody's next look.
+#: Seconds; messages that are due later need no notification: every waiting worker's poll finds
+#: them in time.
 HORIZON = 60.0
-#: Seconds that the end may take: a server that is silent is told nothing.
+#: Seconds that `NotifyThrottle.close` may take: a server that does not answer gets no notification.
 CLOSE_LIMIT = 1.0
 
 
-class News:
-    """What is to be told, with `tell`: the seconds until a message is due, by queue."""
+class NotifyThrottle:
+    """Decides when to notify of arrivals: queues, with the seconds until a message is due.
 
-    def __init__(self, tell: Callable[[Mapping[str, float]], Awaitable[object]]) -> None:
-        self._tell = tell
+    Args:
+        notify: sends one NOTIFY for several queues.
+    """
+
+    def __init__(self, notify: Callable[[Mapping[str, float]], Awaitable[object]]) -> None:
+        self._notify = notify
         self._loop = asyncio.get_running_loop()
-        self._left = BURST
-        self._counted = self._loop.time()
+        self._tokens = BURST
+        self._refilled = self._loop.time()
         self._pending: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def at_once(self, news: Iterable[tuple[str, float]]) -> bool:
-        """Whether the statement that makes `news` tells of them; else use `soon` after it."""
-        if not _near(news):
+    def at_once(self, arrivals: Iterable[tuple[str, float]]) -> bool:
+        """Return whether the storing statement notifies; otherwise call `soon` after it."""
+        if not _near(arrivals):
             return False
         now = self._loop.time()
-        self._left = min(BURST, self._left + (now - self._counted) * RATE)
-        self._counted = now
-        if self._left < 1:
+        self._tokens = min(BURST, self._tokens + (now - self._refilled) * RATE)
+        self._refilled = now
+        if self._tokens < 1:
             return False
-        self._left -= 1
+        self._tokens -= 1
         return True
 
-    def soon(self, news: Iterable[tuple[str, float]]) -> None:
-        """Tell of `news` which are stored, together with others."""
+    def soon(self, arrivals: Iterable[tuple[str, float]]) -> None:
+        """Notify of stored `arrivals`, together with others."""
         now = self._loop.time()
-        for queue, delay in _near(news):
+        for queue, delay in _near(arrivals):
             self._pending[queue] = min(now + delay, self._pending.get(queue, now + delay))
         if self._pending and self._task is None:
-            self._task = asyncio.create_task(self._tell_soon())
+            self._task = asyncio.create_task(self._notify_soon())
 
     async def close(self, limit: float = CLOSE_LIMIT) -> None:
-        """Tell of what is left, in at most `limit` seconds; the next look finds the rest."""
+        """Notify of pending arrivals, in at most `limit` seconds; polls find the others."""
         if (task := self._task) is not None:
             await asyncio.wait([task], timeout=limit)
             task.cancel()
             await asyncio.wait([task])
 
-    async def _tell_soon(self) -> None:
-        # What fails here is found by everybody's next look.
+    async def _notify_soon(self) -> None:
         try:
             while self._pending:
                 await asyncio.sleep(2 / RATE)
                 pending, self._pending = self._pending, {}
                 now = self._loop.time()
-                with suppress(BrokerError):
-                    await self._tell({queue: max(0.0, due - now) for queue, due in pending.items()})
+                delays = {queue: max(0.0, due - now) for queue, due in pending.items()}
+                with suppress(BrokerError):  # polls find the messages
+                    await self._notify(delays)
         finally:
             self._task = None
 
 
-def _near(news: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
-    return [(queue, delay) for queue, delay in news if delay < HORIZON]
+def _near(arrivals: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    return [(queue, delay) for queue, delay in arrivals if delay < HORIZON]

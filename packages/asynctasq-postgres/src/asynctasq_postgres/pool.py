@@ -1,4 +1,4 @@
-"""Connections to the server: those that calls share, and single ones."""
+"""Connections to the server: the shared pool, and single connections."""
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # asyncpg ships no types
@@ -11,26 +11,26 @@ import asyncpg
 
 from asynctasq_postgres.settings import PostgresSettings
 
-#: Seconds in which a connection is there, or not.
+#: Seconds within which a connection is established.
 CONNECT_LIMIT = 5.0
-#: Seconds in which it is there after its caller was cancelled, or it is given up.
+#: Seconds that a cancelled caller waits for its opening connection before it is given up.
 CUT_LIMIT = 1.0
-#: Seconds in which a statement must be through: a server that is gone without a word never answers.
-#: The third of a usual lease later, and there is time to renew it on another connection.
+#: Seconds that a statement may take: a server whose host is down never answers. An extension that
+#: starts after a third of a usual lease and fails so late can be repeated on another connection.
 STATEMENT_LIMIT = 15.0
 
 Row = Sequence[Any]
 
 
 class Connection(Protocol):
-    """What is used of asyncpg's connections."""
+    """The methods of asyncpg's connections that the driver uses."""
 
     async def fetch(self, query: str, *args: object) -> Sequence[Row]:
-        """The rows of one statement."""
+        """Run one statement; return its rows."""
         ...
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
-        """Run statements without a reply."""
+        """Run statements without rows."""
         ...
 
     async def add_listener(self, channel: str, callback: Callable[..., None]) -> None:
@@ -42,39 +42,39 @@ class Connection(Protocol):
         ...
 
     def get_server_version(self) -> tuple[int, ...]:
-        """The version of the server, major number first."""
+        """Return the server's version, major number first."""
         ...
 
     def get_server_pid(self) -> int:
-        """The process that the server, or a pooler, said it was when the connection opened."""
+        """Return the process id that the server, or a pooler, sent when the connection opened."""
         ...
 
     def transaction(self) -> Any:
-        """A transaction, as an asynchronous context manager."""
+        """Return a transaction, an asynchronous context manager."""
         ...
 
     async def close(self, *, timeout: float | None = None) -> None:
-        """End it with a word to the server."""
+        """Close gracefully (Terminate message)."""
         ...
 
     def terminate(self) -> None:
-        """End it at once."""
+        """Close at once."""
         ...
 
 
 class Pool(Protocol):
-    """What is used of asyncpg's pools."""
+    """The methods of asyncpg's pools that the driver uses."""
 
     def acquire(self, *, timeout: float | None = None) -> Any:
-        """A connection, as an asynchronous context manager."""
+        """Return a connection, as an asynchronous context manager."""
         ...
 
     async def expire_connections(self) -> None:
-        """Let all that are open now be used no more."""
+        """Replace all connections that are open now."""
         ...
 
     async def close(self) -> None:
-        """Close all connections, after what runs on them."""
+        """Close all connections, after their statements."""
         ...
 
     def terminate(self) -> None:
@@ -86,14 +86,14 @@ Opened = TypeVar("Opened", Connection, Pool)
 
 
 class _Stateless(asyncpg.Connection):
-    """A connection in whose session nothing is ever changed, so that nothing is to be reset."""
+    """A connection whose session state never changes, so it needs no reset."""
 
     def get_reset_query(self) -> str:
         return ""
 
 
 async def open_pool(settings: PostgresSettings) -> Pool:
-    """A pool, with its first connections."""
+    """Open a pool with its first connections."""
     pool = cast(Any, asyncpg.create_pool)(
         min_size=settings.postgres_min_pool_size,
         max_size=settings.postgres_max_pool_size,
@@ -114,16 +114,16 @@ async def open_pool(settings: PostgresSettings) -> Pool:
 async def open_connection(
     settings: PostgresSettings, *, statement_limit: float = STATEMENT_LIMIT
 ) -> Connection:
-    """A connection of its own."""
+    """Open a single connection."""
     options = _options(settings) | {"command_timeout": statement_limit}
     opening: Coroutine[Any, Any, Connection] = cast(Any, asyncpg.connect)(**options)
     return await _to_its_end(opening)
 
 
 async def _to_its_end(opening: Coroutine[Any, Any, Opened]) -> Opened:
-    """What is opened; a cancelled caller waits up to `CUT_LIMIT` for the end.
+    """Finish opening, and return the result; a cancelled caller waits up to `CUT_LIMIT`.
 
-    Some versions of asyncpg, cut off while they connect, leave an error behind that nobody takes.
+    Some versions of asyncpg, cancelled while they connect, leave an exception never retrieved.
     """
     task = asyncio.create_task(opening)
     try:

@@ -1,4 +1,4 @@
-"""The migrations, in files of this package, and which of them a database has."""
+"""The `Migrator` capability: migrations, in files of this package, and the database's record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from asynctasq_postgres.names import Names
 from asynctasq_postgres.pool import Connection, open_connection
 from asynctasq_postgres.settings import PostgresSettings
 
-#: Seconds one migration may take, or wait for another process to migrate.
+#: Seconds that a migration may take, or wait for another process's migration.
 MIGRATION_LIMIT = 3600.0
 
 _RECORD_TABLE = """
@@ -26,7 +26,7 @@ _RECORD = "INSERT INTO {migrations} (name) VALUES ('%s') ON CONFLICT DO NOTHING"
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema, with names yet to be filled in."""
+    """One step of the schema; its SQL has placeholders for names."""
 
     name: str
     sql: str
@@ -38,20 +38,20 @@ class Migrations:
     settings: Any
 
     async def pending(self) -> Sequence[str]:
-        """Migrations that are not applied yet; see `Migrator.pending`."""
+        """Return the migrations that are not applied yet; see `Migrator.pending`."""
         settings = cast(PostgresSettings, self.settings)
         names = settings.names()
         with translate_errors(settings.location()):
             connection = await open_connection(settings)
             try:
-                return [one.name for one in await missing(connection, names)]
+                return [step.name for step in await missing(connection, names)]
             finally:
                 await connection.close(timeout=5)
 
     async def migrate(self) -> Sequence[str]:
-        """Apply what is pending; see `Migrator.migrate`."""
+        """Apply pending migrations; see `Migrator.migrate`."""
         if not await self.pending():
-            return []  # which takes fewer rights
+            return []  # without the rights that a migration needs
         settings = cast(PostgresSettings, self.settings)
         with translate_errors(settings.location()):
             connection = await open_connection(settings, statement_limit=MIGRATION_LIMIT)
@@ -61,32 +61,32 @@ class Migrations:
                 await connection.close(timeout=5)
 
     def migration_sql(self) -> str:
-        """All migrations as SQL; see `Migrator.migration_sql`."""
+        """Return all migrations as SQL; see `Migrator.migration_sql`."""
         names = cast(PostgresSettings, self.settings).names()
         steps = [f"BEGIN;\n\n{_lock(names)};\n{names.fill(_RECORD_TABLE)};\n"]
         steps += [
-            f"-- {one.name}\n\n{names.fill(one.sql)}\n{names.fill(_RECORD % one.name)};\n"
-            for one in migrations()
+            f"-- {step.name}\n\n{names.fill(step.sql)}\n{names.fill(_RECORD % step.name)};\n"
+            for step in migrations()
         ]
         return "\n".join([*steps, "COMMIT;"])
 
 
 @cache
 def migrations() -> Sequence[Migration]:
-    """All migrations in order."""
-    found = files("asynctasq_postgres").joinpath("migrations").iterdir()
+    """Return all migrations in order."""
+    directory = files("asynctasq_postgres").joinpath("migrations").iterdir()
     return sorted(
         (
-            Migration(one.name.removesuffix(".sql"), one.read_text(encoding="utf-8"))
-            for one in found
-            if one.name.endswith(".sql")
+            Migration(file.name.removesuffix(".sql"), file.read_text(encoding="utf-8"))
+            for file in directory
+            if file.name.endswith(".sql")
         ),
-        key=lambda one: one.name,
+        key=lambda step: step.name,
     )
 
 
 async def missing(connection: Connection, names: Names) -> Sequence[Migration]:
-    """The migrations that the database does not have."""
+    """Return the migrations that the database lacks."""
     try:
         rows = await connection.fetch(names.fill("SELECT name FROM {migrations}"))
     except FAILURES as error:
@@ -94,11 +94,11 @@ async def missing(connection: Connection, names: Names) -> Sequence[Migration]:
             raise
         return migrations()
     applied = {row[0] for row in rows}
-    return [one for one in migrations() if one.name not in applied]
+    return [step for step in migrations() if step.name not in applied]
 
 
 async def check_schema(connection: Connection, names: Names, location: str) -> None:
-    """Raise `BrokerRejected`, which says what to do, when a migration is missing."""
+    """Raise `BrokerRejected`, which names the command, when a migration is missing."""
     lacking = await missing(connection, names)
     if len(lacking) == len(migrations()):
         raise BrokerRejected(
@@ -107,8 +107,8 @@ async def check_schema(connection: Connection, names: Names, location: str) -> N
         )
     if lacking:
         raise BrokerRejected(
-            f"the tables of AsyncTasQ in PostgreSQL at {location} are old, without"
-            f" {', '.join(one.name for one in lacking)}; {MIGRATE}"
+            f"the tables of AsyncTasQ in PostgreSQL at {location} are outdated, without"
+            f" {', '.join(step.name for step in lacking)}; {MIGRATE}"
         )
 
 
@@ -117,12 +117,12 @@ async def _migrate(connection: Connection, names: Names) -> Sequence[str]:
         await connection.execute(_lock(names))
         await connection.execute(names.fill(_RECORD_TABLE))
         lacking = await missing(connection, names)
-        for one in lacking:
-            await connection.execute(names.fill(one.sql))
-            await connection.execute(names.fill(_RECORD % one.name))
-    return [one.name for one in lacking]
+        for step in lacking:
+            await connection.execute(names.fill(step.sql))
+            await connection.execute(names.fill(_RECORD % step.name))
+    return [step.name for step in lacking]
 
 
 def _lock(names: Names) -> str:
-    """One process at a time migrates these tables; the lock ends with the transaction."""
+    """Return SQL that makes migrations of these tables wait for each other's transaction."""
     return f"SELECT pg_advisory_xact_lock({crc32(names.queue_table.encode())})"

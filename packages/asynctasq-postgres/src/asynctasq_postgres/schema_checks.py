@@ -1,10 +1,10 @@
-"""The tables and functions, and whether this user may use them."""
+"""Checks of the tables and functions, and of this user's rights on them."""
 
 from collections.abc import Iterator
 
 from asynctasq.drivers import Finding, Level
 from asynctasq_postgres.control import PAUSED
-from asynctasq_postgres.diagnostic_context import Look
+from asynctasq_postgres.diagnostic_context import DiagnosticContext
 from asynctasq_postgres.errors import FAILURES, MIGRATE, sqlstate, translated
 from asynctasq_postgres.names import Names
 from asynctasq_postgres.schema import migrations, missing
@@ -24,29 +24,29 @@ _LACKING = """
 """
 
 
-async def tables(look: Look) -> Finding:
-    """All of them, as this version of the driver needs them."""
-    lacking = [one.name for one in await missing(look.connection, look.names)]
+async def tables(context: DiagnosticContext) -> Finding:
+    """Check that the schema is complete and up to date."""
+    lacking = [step.name for step in await missing(context.connection, context.names)]
     if len(lacking) == len(migrations()):
-        return Finding("tables", f"no {look.names.queue_table}", Level.PROBLEM, MIGRATE)
+        return Finding("tables", f"no {context.names.queue_table}", Level.PROBLEM, MIGRATE)
     if lacking:
-        value = f"{look.names.queue_table}, without {', '.join(lacking)}"
+        value = f"{context.names.queue_table}, without {', '.join(lacking)}"
         return Finding("tables", value, Level.PROBLEM, MIGRATE)
-    return Finding("tables", f"{look.names.queue_table}, up to date")
+    return Finding("tables", f"{context.names.queue_table}, up to date")
 
 
-async def rights(look: Look) -> Finding | None:
-    """All that a worker needs, on what there is."""
-    names, wanted, is_table = zip(*_needed(look.names), strict=True)
+async def rights(context: DiagnosticContext) -> Finding | None:
+    """Check the rights that a worker needs, once the tables exist."""
+    names, wanted, is_table = zip(*_needed(context.names), strict=True)
     try:
-        ((is_there,),) = await look.rows("SELECT to_regclass($1) IS NOT NULL", names[0])
-        if not is_there:
+        ((exists,),) = await context.rows("SELECT to_regclass($1) IS NOT NULL", names[0])
+        if not exists:
             return None
-        rows = await look.rows(_LACKING, list(names), list(wanted), list(is_table))
+        rows = await context.rows(_LACKING, list(names), list(wanted), list(is_table))
     except FAILURES as error:
         if sqlstate(error) != "42501":  # on the schema
             raise
-        advice = str(translated(error, look.settings.location()))
+        advice = str(translated(error, context.settings.location()))
         return Finding("rights", "not on the schema", Level.PROBLEM, advice)
     if rows:
         advice = "; ".join(row[0] for row in rows)
@@ -54,13 +54,13 @@ async def rights(look: Look) -> Finding | None:
     return Finding("rights", "all that a worker needs")
 
 
-async def paused(look: Look) -> Finding:
-    """None: what waits in them waits for somebody to resume them."""
-    return Finding.of_paused([queue for (queue,) in await look.rows(PAUSED)])
+async def paused(context: DiagnosticContext) -> Finding:
+    """Report paused queues: their messages wait until they are resumed."""
+    return Finding.of_paused([queue for (queue,) in await context.rows(PAUSED)])
 
 
 def _needed(names: Names) -> Iterator[tuple[str, str, bool]]:
-    """What there is, with the rights, and whether it is a table."""
+    """Yield each object with the rights it needs, and whether it is a table."""
     for table in ("{table}", "{dead}", "{workers}"):
         yield names.fill(table), _ALL, True
     yield names.fill("{paused}"), "SELECT, INSERT, DELETE", True

@@ -15,22 +15,22 @@ _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:@/?#\s]*)(?::(?P<port>\d{1,5}
 
 
 class PostgresSettings(DriverSettings):
-    """Where PostgreSQL is, and in which tables messages are kept there.
+    """The server's address, the tables of messages, and the use of connections.
 
     Attributes:
         postgres_dsn: ``postgresql://user:password@host:5432/database``, with the options of libpq
-            after a ``?`` (``sslmode``, ``host``, ``target_session_attrs``, …); special characters
-            are written as ``%XX``.
-        postgres_queue_table: the table of messages, maybe with its schema; the driver's other
-            tables and its functions have names that start with this one.
+            after a ``?`` (``sslmode``, ``host``, ``target_session_attrs``, …); write special
+            characters as ``%XX``.
+        postgres_queue_table: the table of messages, optionally with its schema; the names of the
+            driver's other tables and of its functions start with this name.
         postgres_dead_letter_table: the table of dead messages.
-        postgres_min_pool_size: connections that are kept.
-        postgres_max_pool_size: most connections; a worker has one more, to be told of messages.
-        postgres_notify: whether new messages are told of with NOTIFY; without, a waiting worker
-            looks every `postgres_poll_interval`.
-        postgres_poll_interval: seconds, where nobody tells of new messages.
+        postgres_min_pool_size: connections that stay open.
+        postgres_max_pool_size: most connections; a worker has one more, for notifications.
+        postgres_notify: announce new messages with NOTIFY; without it, a waiting worker polls
+            every `postgres_poll_interval`.
+        postgres_poll_interval: seconds between polls while no notifications arrive.
         postgres_statement_cache_size: prepared statements kept by each connection; 0 behind a
-            pooler that exchanges connections between transactions.
+            pooler that switches connections between transactions.
     """
 
     url_field: ClassVar[str | None] = "postgres_dsn"
@@ -76,19 +76,19 @@ class PostgresSettings(DriverSettings):
         relations = self.names().relations()
         if len(set(relations)) < len(relations):
             raise ValueError(
-                "postgres_dead_letter_table: it, or its index, is a table or an index with other"
-                " contents already"
+                "postgres_dead_letter_table: its name, or its index's, is that of another table or"
+                " index of the driver"
             )
         return self
 
     def dsn(self) -> str:
-        """The DSN as asyncpg reads it, without a library's name as SQLAlchemy has it."""
+        """Return the DSN for asyncpg, without the client name that SQLAlchemy's URLs have."""
         return _SCHEME.sub("postgresql://", self.postgres_dsn.get_secret_value(), count=1)
 
     def names(self) -> Names:
-        """The names of tables and functions."""
+        """Return the names of tables and functions."""
         return Names(self.postgres_queue_table, self.postgres_dead_letter_table)
 
     def location(self) -> str:
-        """The DSN without its password."""
+        """Return the DSN without its password."""
         return mask_url(self.dsn())

@@ -1,4 +1,4 @@
-"""Storing messages in a transaction of the caller's: the `TransactionalEnqueue` ability."""
+"""The `TransactionalEnqueue` capability: stores messages in the caller's transaction."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,8 +8,9 @@ from typing import Any, cast
 from asynctasq.drivers import DriverSettings, Message
 from asynctasq.drivers.caller_connection import is_of, name_of, unwrapped, unwrapped_async
 from asynctasq.errors import BrokerRejected
+from asynctasq_postgres.enqueue import ENQUEUE, chunks, columns
 from asynctasq_postgres.errors import translated
-from asynctasq_postgres.messages import ENQUEUE, check_message, chunks, columns
+from asynctasq_postgres.messages import check_message
 from asynctasq_postgres.settings import PostgresSettings
 
 _KNOWN = "a connection of asyncpg, psycopg, psycopg2, SQLAlchemy or Django"
@@ -25,7 +26,7 @@ class Transactions:
     settings: DriverSettings
 
     async def enqueue_on(self, connection: object, messages: Sequence[Message]) -> None:
-        """Store messages over a caller's connection; see `TransactionalEnqueue.enqueue_on`."""
+        """Store messages over the caller's connection; see `TransactionalEnqueue.enqueue_on`."""
         statements = list(self._statements(messages))
         with self._translated():
             own: Any = await unwrapped_async(connection)
@@ -40,7 +41,7 @@ class Transactions:
                 self._execute(own, connection, statements)
 
     def enqueue_on_sync(self, connection: object, messages: Sequence[Message]) -> None:
-        """The same in synchronous code; see `TransactionalEnqueue.enqueue_on_sync`."""
+        """Store messages in synchronous code; see `TransactionalEnqueue.enqueue_on_sync`."""
         statements = list(self._statements(messages))
         with self._translated():
             self._execute(unwrapped(connection), connection, statements)
@@ -49,7 +50,7 @@ class Transactions:
         self, own: Any, connection: object, statements: Sequence[tuple[object, ...]]
     ) -> None:
         if not is_of(own, "asyncpg", "psycopg", "psycopg2"):
-            raise BrokerRejected(f"connection= takes {_KNOWN}, and this is a {name_of(connection)}")
+            raise BrokerRejected(f"connection= takes {_KNOWN}, not a {name_of(connection)}")
         if is_of(own, "asyncpg") or iscoroutinefunction(getattr(own, "execute", None)):
             raise BrokerRejected(_ASYNCHRONOUS)
         with own.cursor() as cursor:
@@ -57,7 +58,7 @@ class Transactions:
                 cursor.execute(self._fill(_FORMAT), arguments)
 
     def _statements(self, messages: Sequence[Message]) -> Iterator[tuple[object, ...]]:
-        """The arguments of each statement: usually there is one."""
+        """Yield the arguments of each statement: usually one."""
         for message in messages:
             check_message(message)
         notify = cast(PostgresSettings, self.settings).postgres_notify
@@ -71,8 +72,7 @@ class Transactions:
     def _translated(self) -> Generator[None]:
         try:
             yield
-        except Exception as error:
-            # each client has its own, and none of them may be imported to be named here
+        except Exception as error:  # clients raise their own, which cannot be imported here
             if not (is_of(error, *_CLIENTS) or isinstance(error, OSError)):
                 raise
             raise translated(error, self.settings.location()) from error

@@ -1,15 +1,15 @@
-"""Who keeps VACUUM from clearing the queue's table: as long as somebody might see its dead rows."""
+"""Checks of transactions and replication slots that keep VACUUM from removing dead rows."""
 
 from asynctasq.drivers import Finding, Level
-from asynctasq_postgres.diagnostic_context import Look, duration
+from asynctasq_postgres.diagnostic_context import DiagnosticContext, duration
 from asynctasq_postgres.pool import Row
 
-#: Seconds that a transaction may take.
+#: Seconds after which a transaction is a warning.
 LONG = 300.0
-#: Transactions that may have begun since, where nobody tells for how long one takes already.
+#: Transactions begun since a snapshot after which it is a warning, where its age is hidden.
 MANY_SINCE = 100_000
 
-# Of other users' sessions, one sees when they began only with the role pg_read_all_stats.
+# The start of other users' transactions is visible only with the role pg_read_all_stats.
 _OTHERS = "pid <> pg_backend_pid() AND coalesce(backend_type, '') <> 'autovacuum worker'"
 _WHO = "pid, coalesce(nullif(application_name, ''), 'unnamed'), coalesce(state, 'hidden')"
 _SECONDS = "extract(epoch FROM clock_timestamp() - xact_start)::float8"
@@ -38,11 +38,11 @@ _SLOT = """
 _END = "; SELECT pg_terminate_backend({}) ends it, idle_in_transaction_session_timeout the next"
 
 
-async def oldest_transaction(look: Look) -> Finding:
-    """None that somebody forgot."""
+async def oldest_transaction(context: DiagnosticContext) -> Finding:
+    """Check for a transaction that was left open."""
     name = "oldest transaction"
-    rows = await look.rows(_OLDEST)
-    ((hidden,),) = await look.rows(_HIDDEN)
+    rows = await context.rows(_OLDEST)
+    ((hidden,),) = await context.rows(_HIDDEN)
     unseen = f"; {hidden} sessions hidden without the role pg_read_all_stats" if hidden else ""
     if not rows:
         return Finding(name, f"none{unseen}")
@@ -53,10 +53,10 @@ async def oldest_transaction(look: Look) -> Finding:
     return Finding(name, value)
 
 
-async def horizon(look: Look) -> Finding:
-    """No rows kept for somebody who may still want to see them."""
+async def horizon(context: DiagnosticContext) -> Finding:
+    """Check for an old snapshot, which keeps dead rows."""
     name = "oldest snapshot"
-    rows = await look.rows(_HOLDER)
+    rows = await context.rows(_HOLDER)
     if not rows:
         return Finding(name, "none")
     pid, who, state, seconds, since = rows[0]
@@ -68,10 +68,10 @@ async def horizon(look: Look) -> Finding:
     return Finding(name, value)
 
 
-async def prepared_transactions(look: Look) -> Finding:
-    """None that nobody comes back for."""
+async def prepared_transactions(context: DiagnosticContext) -> Finding:
+    """Check for a prepared transaction that was never finished."""
     name = "prepared transactions"
-    rows = await look.rows(_PREPARED)
+    rows = await context.rows(_PREPARED)
     if not rows:
         return Finding(name, "none")
     identifier, seconds = rows[0]
@@ -82,14 +82,14 @@ async def prepared_transactions(look: Look) -> Finding:
     return Finding(name, value)
 
 
-async def replication_slots(look: Look) -> Finding:
-    """None that keeps rows for a standby which is gone."""
-    rows = await look.rows(_SLOT)
+async def replication_slots(context: DiagnosticContext) -> Finding:
+    """Check for a slot that keeps rows for a standby that no longer exists."""
+    rows = await context.rows(_SLOT)
     return slot_finding(rows[0]) if rows else Finding("replication slots", "none keeps rows")
 
 
 def slot_finding(row: Row) -> Finding:
-    """What is to be said of the slot that keeps rows for longest."""
+    """Return the finding about the slot that keeps rows longest."""
     slot, active, since = row
     value = f"{slot}, {'active' if active else 'inactive'}, {since} transactions back"
     if not active or since > MANY_SINCE:

@@ -1,13 +1,13 @@
-"""Whether dead rows are cleared from the queue's table: each message leaves two or three behind."""
+"""Checks that VACUUM clears the queue's table: each message leaves two or three dead rows."""
 
 from asynctasq.drivers import Finding, Level
-from asynctasq_postgres.diagnostic_context import Look, duration
+from asynctasq_postgres.diagnostic_context import DiagnosticContext, duration
 
-#: Dead rows of which there may be more only while VACUUM is at work, and never ten times as many.
+#: Dead rows; more are a warning unless VACUUM ran lately, ten times as many always are.
 MANY_DEAD = 100_000
-#: Seconds after which autovacuum, which looks once a minute, has not come.
+#: Seconds without VACUUM that are a warning: autovacuum checks tables once a minute.
 LONG_AGO = 300.0
-#: The share of dead rows at which the queue's table should have been cleared.
+#: Largest share of dead rows at which autovacuum should start.
 LARGE_SHARE = 0.1
 
 _OPTIONS = """
@@ -28,16 +28,16 @@ _ROWS = """
 """
 
 
-async def autovacuum(look: Look) -> Finding | None:
-    """On, for the server and for this table, and eager."""
-    rows = await look.rows(_OPTIONS, look.names.fill("{table}"))
+async def autovacuum(context: DiagnosticContext) -> Finding | None:
+    """Check that autovacuum is on for the server and this table, and starts early."""
+    rows = await context.rows(_OPTIONS, context.names.fill("{table}"))
     if not rows:
         return None
     ((share, here, everywhere),) = rows
     if not everywhere:
         advice = "set autovacuum to on, in the server's configuration"
         return Finding("autovacuum", "off on this server", Level.WARNING, advice)
-    alter = look.names.fill("ALTER TABLE {table}")
+    alter = context.names.fill("ALTER TABLE {table}")
     if not here:
         advice = f"{alter} RESET (autovacuum_enabled)"
         return Finding("autovacuum", "off for the queue's table", Level.WARNING, advice)
@@ -48,9 +48,9 @@ async def autovacuum(look: Look) -> Finding | None:
     return Finding("autovacuum", value)
 
 
-async def dead_rows(look: Look) -> Finding | None:
-    """Not more than there is reason for."""
-    rows = await look.rows(_ROWS, look.names.fill("{table}"))
+async def dead_rows(context: DiagnosticContext) -> Finding | None:
+    """Check that dead rows do not accumulate."""
+    rows = await context.rows(_ROWS, context.names.fill("{table}"))
     if not rows:
         return None
     ((dead, live, size, ago),) = rows
@@ -59,7 +59,7 @@ async def dead_rows(look: Look) -> Finding | None:
     many = max(MANY_DEAD, live)
     late = ago is None or ago > LONG_AGO
     if dead > 10 * many or (dead > many and late):
-        advice = look.names.fill(
+        advice = context.names.fill(
             "VACUUM {table}; if that does not help, end what keeps the rows (see the oldest"
             " snapshot)"
         )

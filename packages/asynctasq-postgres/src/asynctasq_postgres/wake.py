@@ -1,4 +1,4 @@
-"""Who waits for messages of which queue, and what wakes them."""
+"""Wakes waiting dequeues when a message of their queues becomes deliverable."""
 
 import asyncio
 import math
@@ -8,10 +8,9 @@ from contextlib import contextmanager
 
 
 class Waiter:
-    """One dequeue that waits.
+    """One waiting dequeue.
 
-    News that come between `clear` and `wait` end the wait, so none are lost when what is stored
-    is looked at in between.
+    A wake-up between `clear` and `wait` ends the wait: none is lost by a poll between them.
     """
 
     def __init__(self) -> None:
@@ -19,15 +18,15 @@ class Waiter:
         self._event = asyncio.Event()
         self._due = math.inf
         self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = math.inf  # uvloop's handle of a timer that is due cannot tell
+        self._alarm_at = math.inf  # uvloop's handle of an expired timer has no time
 
     def clear(self) -> None:
-        """Forget the news so far."""
+        """Discard earlier wake-ups."""
         self._event.clear()
         self._due = math.inf
 
-    def tell(self, delay: float) -> None:
-        """There is a message that becomes deliverable in `delay` seconds."""
+    def wake(self, delay: float) -> None:
+        """End the wait in `delay` seconds, when a message becomes deliverable."""
         if delay <= 0:
             self._event.set()
         else:
@@ -36,7 +35,7 @@ class Waiter:
                 self._set_alarm()
 
     async def wait(self, seconds: float) -> None:
-        """Wait for news, or for so long."""
+        """Wait for a wake-up, at most `seconds`."""
         self._due = min(self._due, self._loop.time() + seconds)
         self._set_alarm()
         try:
@@ -54,14 +53,14 @@ class Waiter:
 
 
 class Waiters:
-    """All dequeues of a driver that wait."""
+    """All waiting dequeues of a driver, by queue."""
 
     def __init__(self) -> None:
         self._by_queue: defaultdict[str, set[Waiter]] = defaultdict(set)
 
     @contextmanager
     def waiting(self, queues: Sequence[str]) -> Generator[Waiter]:
-        """A waiter that is told of news about `queues` in the block."""
+        """A waiter that messages of `queues` wake, until the end of the block."""
         waiter = Waiter()
         for queue in queues:
             self._by_queue[queue].add(waiter)
@@ -73,12 +72,12 @@ class Waiters:
                 if not self._by_queue[queue]:
                     del self._by_queue[queue]
 
-    def tell(self, queue: str, delay: float = 0.0) -> None:
-        """A message of `queue` becomes deliverable in `delay` seconds."""
+    def wake(self, queue: str, delay: float = 0.0) -> None:
+        """Wake the waiters of `queue` in `delay` seconds."""
         for waiter in self._by_queue.get(queue, ()):
-            waiter.tell(delay)
+            waiter.wake(delay)
 
-    def tell_all(self) -> None:
-        """Something may have happened anywhere."""
+    def wake_all(self) -> None:
+        """Wake all waiters: any queue may have messages."""
         for queue in self._by_queue:
-            self.tell(queue)
+            self.wake(queue)

@@ -1,27 +1,27 @@
-"""Whether notifications arrive where somebody listens."""
+"""Checks that notifications arrive on another connection."""
 
 import asyncio
 from time import monotonic
 from uuid import uuid4
 
 from asynctasq.drivers import Finding, Level
-from asynctasq_postgres.diagnostic_context import Look
+from asynctasq_postgres.diagnostic_context import DiagnosticContext
 
-#: Seconds in which a notification arrives, if it ever does.
+#: Seconds to wait for a notification.
 ARRIVAL_LIMIT = 2.0
 
 
-async def notifications(look: Look) -> Finding:
-    """Sent on one connection, heard on another one."""
-    if not look.settings.postgres_notify:
+async def notifications(context: DiagnosticContext) -> Finding:
+    """Check that a notification passes from one connection to another."""
+    if not context.settings.postgres_notify:
         return Finding("notifications", "off (postgres_notify)")
-    listening = await look.connect()
+    listening = await context.connect()
     try:
         arrived = asyncio.Event()
         channel = f"asynctasq_{uuid4().hex}"
         await listening.add_listener(channel, lambda *_: arrived.set())
         started = monotonic()
-        await look.rows("SELECT pg_notify($1, '')", channel)
+        await context.rows("SELECT pg_notify($1, '')", channel)
         async with asyncio.timeout(ARRIVAL_LIMIT):
             await arrived.wait()
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""Remembering live workers: the `Workers` ability."""
+"""The `Workers` capability: a registry of live workers."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from asynctasq_postgres.pool import Row
 from asynctasq_postgres.session import Session
 
 HEARTBEAT = """
-    WITH silent AS (
+    WITH expired AS (
         DELETE FROM {workers} WHERE id IN (
             SELECT id FROM {workers} WHERE expires_at < clock_timestamp() AND id <> $1
             FOR UPDATE SKIP LOCKED
@@ -34,20 +34,20 @@ class PostgresWorkers:
 
     @property
     def session(self) -> Session:
-        """What there is while the driver is connected."""
+        """The session of the connected driver."""
         raise NotImplementedError
 
     async def heartbeat(self, worker: WorkerInfo, *, ttl: float) -> None:
-        """Remember a worker; see `Workers.heartbeat`."""
+        """Store a worker; see `Workers.heartbeat`."""
         text = json.dumps(asdict(worker))
         await self.session.call(HEARTBEAT, worker.id, text, check_seconds(ttl))
 
     async def workers(self) -> Sequence[tuple[WorkerInfo, float]]:
-        """The remembered workers; see `Workers.workers`."""
+        """Return the live workers; see `Workers.workers`."""
         return list(_workers(await self.session.call(WORKERS)))
 
     async def forget(self, worker_id: str) -> None:
-        """Forget a worker; see `Workers.forget`."""
+        """Remove a worker; see `Workers.forget`."""
         await self.session.call(FORGET, worker_id)
 
 
