@@ -1,4 +1,4 @@
-"""Where the tests find servers: one that is there already, and private ones that they stop."""
+"""Fixtures: a shared server, and private servers for tests that stop them."""
 
 import asyncio
 import os
@@ -21,25 +21,25 @@ from asynctasq.testing.waiting import until
 from asynctasq_mysql import MySQLDriver, MySQLSettings
 from asynctasq_mysql.literals import name
 
-#: Seconds after which a server that does not come up, or a state that does not come, is missing.
+#: Seconds within which a server must start, or a state must be reached.
 PATIENCE = 60.0
 
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """Drivers are asyncio's."""
+    """Run the tests on asyncio."""
     return "asyncio"
 
 
 @pytest.fixture(scope="session")
 def mysql_url(request: pytest.FixtureRequest) -> str:
-    """A server that is there already."""
+    """The DSN of a running server."""
     return shared_url(request, "mysql", 3306, "mysql://root@localhost:3306/test")
 
 
 @pytest.fixture(scope="session")
 def settings(mysql_url: str) -> Iterator[MySQLSettings]:
-    """Tables of this session's own, which are dropped at the end."""
+    """Tables unique to this session, dropped at the end."""
     name = f"test_{uuid4().hex[:12]}"
     settings = MySQLSettings(
         mysql_dsn=SecretStr(mysql_url),
@@ -53,7 +53,7 @@ def settings(mysql_url: str) -> Iterator[MySQLSettings]:
 
 @pytest.fixture
 def fresh_tables(mysql_url: str) -> Iterator[MySQLSettings]:
-    """Names of tables that are not there yet; what is made of them is dropped."""
+    """Names of tables that do not exist yet; created tables are dropped at the end."""
     name = f"test_{uuid4().hex[:12]}"
     settings = MySQLSettings(
         mysql_dsn=SecretStr(mysql_url),
@@ -66,7 +66,7 @@ def fresh_tables(mysql_url: str) -> Iterator[MySQLSettings]:
 
 @pytest.fixture
 def query(mysql_url: str) -> Iterator[Callable[[str], list[Any]]]:
-    """A function that runs a statement on the server that is there."""
+    """Return a function that runs a statement on the running server."""
     with client(mysql_url, autocommit=True) as connection:
         yield lambda sql: rows(connection, sql)
 
@@ -75,7 +75,7 @@ def query(mysql_url: str) -> Iterator[Callable[[str], list[Any]]]:
 def private_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["Server"]:
-    """A server of this session's own."""
+    """A private server of this session."""
     need_mariadb(request)
     one = Server(tmp_path_factory.mktemp("mariadb"))
     try:
@@ -86,7 +86,7 @@ def private_server(
 
 @pytest.fixture
 def server(private_server: "Server") -> "Server":
-    """A private server that runs; whoever stops it need not start it again."""
+    """A running private server; a test that stops it need not start it again."""
     private_server.start()
     return private_server
 
@@ -95,7 +95,7 @@ def server(private_server: "Server") -> "Server":
 def start_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["StartServer"]:
-    """A function that starts one more private server, with these options."""
+    """Return a function that starts another private server with given options."""
     need_mariadb(request)
     with ExitStack() as stack:
 
@@ -110,7 +110,7 @@ def start_server(
 
 @pytest.fixture
 async def on_server(server: "Server") -> AsyncIterator["ConnectDriver"]:
-    """A function that makes one more connected driver on the private server, on the same tables."""
+    """Return a function that connects another driver on the private server, on the same tables."""
     name = f"test_{uuid4().hex[:12]}"
     settings = MySQLSettings(
         mysql_dsn=SecretStr(server.url),
@@ -140,7 +140,7 @@ async def driver(settings: MySQLSettings) -> AsyncIterator[MySQLDriver]:
 
 @pytest.fixture
 def refuse(settings: MySQLSettings, query: Callable[[str], list[Any]]) -> Iterator["Refuse"]:
-    """A function that makes the server fail each change of a queue's messages, with an error."""
+    """Return a function that makes the server fail each change of a queue's messages."""
     triggers: list[str] = []
 
     def refuse(queue: str, code: int = 1644, state: str = "45000") -> None:
@@ -157,7 +157,7 @@ def refuse(settings: MySQLSettings, query: Callable[[str], list[Any]]) -> Iterat
 
 
 def client(url: str, **more: Any) -> Any:
-    """A connection of PyMySQL to what a DSN names."""
+    """Return a PyMySQL connection to the server of a DSN."""
     parts = urlsplit(url)
     return closing(
         pymysql.connect(
@@ -179,7 +179,7 @@ def drop(settings: MySQLSettings) -> None:
 
 
 def rows(connection: Any, sql: str) -> list[Any]:
-    """What a statement answers."""
+    """Run a statement and return its rows."""
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return list(cursor.fetchall())
@@ -203,7 +203,7 @@ class Server:
         subprocess.run(
             [
                 *(install, "--no-defaults", f"--datadir={folder}/data"),
-                # a server that starts removes what others have in the same directory
+                # a starting server removes files of others in the same directory
                 *(f"--tmpdir={folder}", "--auth-root-authentication-method=normal"),
             ],
             check=True,
@@ -226,7 +226,7 @@ class Server:
             stderr=subprocess.DEVNULL,
         )
         until(self._answers)
-        # as a server is installed, anybody may do anything to a database called test
+        # by default every user has all rights on a database called test
         self.ask("DELETE FROM mysql.global_priv WHERE user = ''")
         self.ask("DELETE FROM mysql.db")
         self.ask("FLUSH PRIVILEGES")
@@ -255,7 +255,7 @@ class Server:
 
 @pytest.fixture
 def driver_on() -> "MakeDriver":
-    """A function that makes a driver for a DSN."""
+    """Return a function that makes a driver for a DSN."""
     return lambda url, **more: MySQLDriver(MySQLSettings(mysql_dsn=SecretStr(url), **more))
 
 
@@ -266,6 +266,6 @@ ConnectDriver = Callable[[], Awaitable[MySQLDriver]]
 
 
 def need_mariadb(request: pytest.FixtureRequest) -> None:
-    """Do without where no server can be started."""
+    """Skip the test if no server can be started."""
     find_program(request, "mariadbd")
     find_program(request, "mariadb-install-db")

@@ -1,4 +1,4 @@
-"""A server that turns autocommit off for everybody."""
+"""A server whose init_connect turns autocommit off."""
 
 import pytest
 

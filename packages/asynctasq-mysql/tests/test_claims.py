@@ -1,4 +1,4 @@
-"""What becomes of messages that were taken before an error."""
+"""Messages leased before an error in the same dequeue are not lost."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from asynctasq_mysql.session import CONFLICT_TRIES
 
 pytestmark = pytest.mark.anyio
 
-#: A deadlock, a lock that was waited for too long, a refusal that stays.
+#: A deadlock, a lock wait timeout, and a permanent refusal.
 ERRORS = [(1213, "40001"), (1205, "HY000"), (1644, "45000")]
 
 
 @pytest.fixture
 def queues() -> list[str]:
-    """The names of three queues nobody uses."""
+    """The names of three unused queues."""
     return [f"queue-{number}-{uuid4().hex}" for number in range(3)]
 
 
@@ -32,7 +32,7 @@ async def fill(driver: MySQLDriver, queues: list[str], *, each: int = 3) -> None
 
 
 async def states(driver: MySQLDriver, queue: str) -> dict[str, list[int]]:
-    """The attempts of what is in each state."""
+    """Return the attempts of the messages in each state."""
     found = {state: await driver.browse(queue, state, limit=99) for state in State}
     return {state.value: [one.attempt for one in some] for state, some in found.items() if some}
 
@@ -73,7 +73,7 @@ async def test_an_error_with_nothing_taken_is_told(
 
 @pytest.fixture
 def second_take_fails(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """A function that makes the nth look for messages in a queue fail, so many times."""
+    """Return a function that makes the nth claim from a queue fail, a number of times."""
     take = claims._take
 
     def fail(error: Exception, *, times: int = 1, first: int = 2) -> list[str]:

@@ -1,4 +1,4 @@
-"""Claims side by side, deadlocks, and how often an idle driver looks."""
+"""Concurrent claims, deadlocks, and the polls of an idle driver."""
 
 import asyncio
 import itertools
@@ -130,7 +130,9 @@ async def test_an_idle_driver_asks_five_times_a_second_at_most(on_server, server
     before, started = questions(server), time.monotonic()
     await asyncio.sleep(4)
     asked, seconds = questions(server) - before, time.monotonic() - started
-    assert 1 <= (asked - 2) / seconds <= 5  # its own questions are two: the look, and autocommit
+    assert (
+        1 <= (asked - 2) / seconds <= 5
+    )  # two statements are the test's own: the query, and autocommit
     waiting.cancel()
     await asyncio.wait([waiting])
 

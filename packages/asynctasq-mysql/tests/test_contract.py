@@ -22,7 +22,7 @@ from asynctasq_mysql import MySQLDriver, MySQLSettings
 class TestMySQL(
     DriverContract, InspectorContract, ControlContract, WorkersContract, DiagnosticsContract
 ):
-    """All of it on one server."""
+    """Run the whole contract on one server."""
 
     @pytest.fixture
     def new_driver(self, settings: MySQLSettings) -> NewDriver:
@@ -30,7 +30,7 @@ class TestMySQL(
 
     @pytest.fixture
     async def refused_queue(self, driver: BaseDriver, refuse: Callable[..., None]) -> str:
-        """A queue with a message that a trigger does not let anybody take."""
+        """A queue with a message whose claim fails by a trigger."""
         name = fresh("refused")
         await driver.enqueue([message(name)])
         refuse(name)
@@ -38,7 +38,7 @@ class TestMySQL(
 
 
 class TestUnreachable(UnreachableContract):
-    """Nobody listens."""
+    """Settings for a port where no server listens."""
 
     @pytest.fixture
     def new_driver(self) -> NewDriver:

@@ -1,4 +1,4 @@
-"""What the doctor is told of a server, each thing made wrong for real."""
+"""Each check of the diagnostics, on a server with the defect."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ CARELESS = (
 
 @pytest.fixture
 async def own(fresh_tables: MySQLSettings) -> MySQLDriver:
-    """A driver with tables of its own, which a test may spoil."""
+    """A driver with its own tables, which a test may damage."""
     driver = MySQLDriver(fresh_tables)
     await driver.migrate()
     return driver
@@ -38,7 +38,7 @@ async def own(fresh_tables: MySQLSettings) -> MySQLDriver:
 
 @pytest.fixture
 def user(query: Ask) -> Iterator[str]:
-    """A user who may do nothing yet."""
+    """A user without rights."""
     name = f"test_{uuid4().hex[:12]}"
     query(f"CREATE USER '{name}'@'%' IDENTIFIED BY 'secret'")
     yield name

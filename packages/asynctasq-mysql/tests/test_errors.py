@@ -1,4 +1,4 @@
-"""What a driver says about servers it cannot use, and calls it cannot serve."""
+"""Error messages about unusable servers and refused calls."""
 
 import asyncio
 import time
@@ -46,7 +46,7 @@ async def test_there_is_no_such_socket(driver_on, tmp_path) -> None:
 
 @asynccontextmanager
 async def answering(greeting: bytes) -> AsyncIterator[str]:
-    """The DSN of a server that says this much."""
+    """Return the DSN of a server that sends these bytes."""
     handlers: set[asyncio.Task[None] | None] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""What happens to calls while the server goes away and comes back."""
+"""Calls while the server stops and starts again."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def insist(call):
-    """The result of a call that is made again while the broker is away."""
+    """Return the result of a call that is retried while the broker is down."""
     async with asyncio.timeout(60):
         while True:
             try:
@@ -59,7 +59,7 @@ async def test_a_killed_server_loses_nothing_in_the_middle_of_batches(on_server,
             await asyncio.to_thread(server.start)
     assert done == {one.id for one in sent}
     while left := await insist(lambda: consumer.dequeue(["queue"], limit=99, lease=60, wait=2)):
-        assert {one.id for one in left} <= done  # enqueued again while the answer was lost
+        assert {one.id for one in left} <= done  # enqueued again after the answer was lost
         await consumer.settle([Settlement(one, Outcome.DONE) for one in left])
     assert list(await consumer.queues()) == []
 

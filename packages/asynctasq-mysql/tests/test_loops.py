@@ -15,12 +15,12 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def queue() -> str:
-    """The name of a queue nobody uses."""
+    """The name of an unused queue."""
     return f"queue-{uuid4().hex}"
 
 
 async def elsewhere(call: Callable[[], Any]) -> Any:
-    """The result of `call` on another event loop, in another thread."""
+    """Return the result of `call` on another event loop, in another thread."""
 
     async def run() -> Any:
         async with asyncio.timeout(10):

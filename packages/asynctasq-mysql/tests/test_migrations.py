@@ -1,4 +1,4 @@
-"""Creating the tables, and what is said where they are missing."""
+"""Creating the tables, and the errors if they are missing."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What settings are taken, refused and shown."""
+"""Settings: valid and invalid values, and how they are shown."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a peer that went without a word had locked."""
+"""Locks of a client that vanished are released."""
 
 import pytest
 

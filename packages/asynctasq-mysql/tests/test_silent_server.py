@@ -1,4 +1,4 @@
-"""Disconnecting from a server that was lost without a word takes two seconds, not twenty."""
+"""Disconnecting from a server that vanished takes two seconds, not twenty."""
 
 import asyncio
 import gc
@@ -18,13 +18,13 @@ from asynctasq_mysql import MySQLDriver, MySQLSettings, connection, session
 
 pytestmark = pytest.mark.anyio
 
-#: What a busy machine adds.
+#: Tolerance in seconds for a busy machine.
 SLACK = 2.0
 LIMIT = session.CLOSE_LIMIT + connection.CLOSE_LIMIT
 
 
 class Proxy:
-    """Passes bytes on to a server, unless it is `silent`."""
+    """Forwards bytes to a server, unless it is `silent`."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -82,14 +82,14 @@ async def far(proxy: Proxy, settings: MySQLSettings) -> MySQLDriver:
 
 
 async def disconnect(driver: MySQLDriver) -> float:
-    """The seconds that it took."""
+    """Return the seconds that `disconnect` took."""
     started = time.monotonic()
     await driver.disconnect()
     return time.monotonic() - started
 
 
 async def left_behind(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
-    """The driver's tasks that are there still, after a turn of the loop."""
+    """Return the driver's tasks that still exist after a turn of the loop."""
     gc.collect()
     await asyncio.sleep(0.05)
     return {task for task in asyncio.all_tasks() - before if "Proxy" not in repr(task)}

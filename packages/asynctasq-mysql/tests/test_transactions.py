@@ -1,4 +1,4 @@
-"""Messages that come and go with a transaction of each library that speaks MySQL.
+"""Messages enqueued in a transaction of each MySQL client library.
 
 Besides what the package needs, these tests need ``sqlalchemy[asyncio]`` and ``django``.
 """

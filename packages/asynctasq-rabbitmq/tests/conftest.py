@@ -1,4 +1,4 @@
-"""Where the tests find a RabbitMQ, how they leave it, and private ones that they kill."""
+"""Fixtures: drivers on a shared server, clean-up, and private servers for tests to kill."""
 
 import asyncio
 import os
@@ -25,25 +25,25 @@ from asynctasq_rabbitmq.ladder import LEVELS
 from asynctasq_rabbitmq.link import Link
 from asynctasq_rabbitmq.names import Names
 
-#: Where Debian keeps the program without the wrapper that changes the user.
+#: Debian's path of the program without the wrapper that changes the user.
 DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """Drivers are asyncio's."""
+    """Run the tests on asyncio."""
     return "asyncio"
 
 
 @pytest.fixture(scope="session")
 def rabbitmq_url(request: pytest.FixtureRequest) -> str:
-    """A server that is there already."""
+    """The URL of a running server."""
     return shared_url(request, "rabbitmq", 5672, "amqp://guest:guest@localhost:5672/")
 
 
 @pytest.fixture(scope="session")
 def exchange_name(rabbitmq_url: str) -> Iterator[str]:
-    """Names of this session's own; its exchanges and the ladder are deleted at the end."""
+    """Names unique to this session; its exchanges and the ladder are deleted at the end."""
     name = f"test-{uuid4().hex[:12]}"
     yield name
     names = Names(name)
@@ -53,7 +53,7 @@ def exchange_name(rabbitmq_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def settings(rabbitmq_url: str, exchange_name: str) -> Iterator[RabbitMQSettings]:
-    """What the drivers of a test share; the queues it used are deleted after it.
+    """Settings shared by the drivers of a test; the queues that it used are deleted after it.
 
     A broker has file handles for a few hundred quorum queues only, if it was not given more.
     """
@@ -75,7 +75,7 @@ def settings(rabbitmq_url: str, exchange_name: str) -> Iterator[RabbitMQSettings
 
 @pytest.fixture
 def driver_on(exchange_name: str) -> "MakeDriver":
-    """A function that makes a driver for a URL."""
+    """Return a function that makes a driver for a URL."""
     return lambda url, **more: RabbitMQDriver(
         settings_of(url, **{"rabbitmq_exchange_name": exchange_name, **more})
     )
@@ -83,7 +83,7 @@ def driver_on(exchange_name: str) -> "MakeDriver":
 
 @pytest.fixture
 async def proxy(rabbitmq_url: str, settings: RabbitMQSettings) -> AsyncIterator["Proxy"]:
-    """A way to the server that can be cut; what is used over it is deleted."""
+    """A proxy to the server that can cut connections; the queues used over it are deleted."""
     url = settings.url()
     async with Proxy(url.host or "localhost", url.port or 5672) as one:
         yield one
@@ -100,7 +100,7 @@ async def driver(proxy: "Proxy", driver_on: "MakeDriver") -> AsyncIterator[Rabbi
 
 @pytest.fixture
 async def other(settings: RabbitMQSettings) -> AsyncIterator[RabbitMQDriver]:
-    """A driver that nobody disturbs."""
+    """A driver whose connections are not cut."""
     one = RabbitMQDriver(settings)
     await one.connect()
     yield one
@@ -109,7 +109,7 @@ async def other(settings: RabbitMQSettings) -> AsyncIterator[RabbitMQDriver]:
 
 @pytest.fixture
 def take() -> "Take":
-    """A function that returns the next message, from a broker that may be away for a moment."""
+    """Return a function that dequeues one message, from a broker that may be down for a moment."""
 
     async def one(driver: RabbitMQDriver, queue: str, *, limit: int = 1) -> Delivery:
         async with asyncio.timeout(20):
@@ -129,7 +129,7 @@ def take() -> "Take":
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["PrivateServer"]:
-    """A server that may be killed."""
+    """A private server that tests may kill."""
     find_program(request, "rabbitmq-server", str(DEBIAN))
     find_program(request, "openssl")
     one = PrivateServer(tmp_path_factory.mktemp("rabbitmq"))
@@ -146,7 +146,7 @@ def settings_of(url: str, **more: object) -> RabbitMQSettings:
 
 
 async def delete(url: str, *, queues: Sequence[str] = (), exchanges: Sequence[str] = ()) -> None:
-    """Delete what exists of these."""
+    """Delete these queues and exchanges, where they exist."""
     link = Link(settings_of(url).url(), url, "asynctasq tests")
     await link.open()
     channel = await link.channel()
@@ -218,7 +218,7 @@ class PrivateServer:
             self._process = subprocess.Popen(
                 [program],
                 env=self._environment,
-                cwd=self._directory,  # a node that dies may leave a dump there
+                cwd=self._directory,  # a crashed node may leave a dump there
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -260,7 +260,7 @@ class PrivateServer:
 
 
 class Proxy:
-    """Passes bytes on to a port.
+    """Forwards bytes to a port.
 
     Attributes:
         mute: what the server sends is held back.
@@ -294,7 +294,7 @@ class Proxy:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/"
 
     def cut(self) -> None:
-        """Cut all connections in the middle."""
+        """Drop all connections."""
         for stream in self._streams:
             stream.transport.abort()
         self._streams.clear()

@@ -1,4 +1,4 @@
-"""Which deliveries come after an attempt without an outcome; the rest is in the contract."""
+"""Which deliveries are marked as abandoned, beyond the contract."""
 
 import asyncio
 from struct import pack
@@ -36,7 +36,9 @@ async def test_what_nobody_took_stays_what_it_was(driver, other, take) -> None:
     again = await take(driver, "untaken")
     assert again.abandoned
     await driver.dequeue(["other"], limit=1, lease=60, wait=0)
-    await driver.settle([Settlement(again, Outcome.RELEASE)])  # pushed here, and not taken
+    await driver.settle(
+        [Settlement(again, Outcome.RELEASE)]
+    )  # pushed to this driver, and not taken
     async with asyncio.timeout(20):
         found = await take(other, "untaken")
     assert (found.id, found.attempt, found.abandoned) == (held.id, 2, True)
@@ -78,7 +80,7 @@ async def test_odd_headers_are_no_obstacle(other, settings, take) -> None:
     link = Link(settings.url(), settings.location(), "asynctasq tests")
     await link.open()
     publisher = await Publisher.open(link)
-    await other.dequeue(["odd"], limit=1, lease=60, wait=0)  # declares it
+    await other.dequeue(["odd"], limit=1, lease=60, wait=0)  # declares the queue
     odd = [
         {ABANDONED: "true", ATTEMPTS: "three"},
         {ABANDONED: 1, ATTEMPTS: -5},
@@ -109,9 +111,9 @@ def test_headers_that_cannot_be_decoded_are_none() -> None:
         nested = b"\x01aF" + pack(">I", len(nested)) + nested
     for entry in (
         b"\x01aT" + pack(">Q", 2**63 - 1),  # a date beyond the calendar
-        b"\x01aZ",  # of no known type
-        b"\xffa",  # cut off
-        b"\x01\xffI" + pack(">I", 1),  # a name that is no text
+        b"\x01aZ",  # an unknown type
+        b"\xffa",  # truncated
+        b"\x01\xffI" + pack(">I", 1),  # a name that is not UTF-8
         nested,
     ):
         message_id, headers = decode_properties(payload(entry))

@@ -1,4 +1,4 @@
-"""Calls on a channel, and which reply is whose."""
+"""Calls on a channel, and matching replies to calls."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Wire:
-    """A transport that keeps what is written."""
+    """A transport that records written data."""
 
     frame_max = 4096
 
@@ -38,7 +38,7 @@ def reply(channel: Channel, frame: Frame) -> None:
 
 
 async def test_a_reply_is_given_to_the_call_it_fits() -> None:
-    """Such as a quorum queue's to basic.cancel, which a later basic.qos overtakes."""
+    """A quorum queue's reply to basic.cancel arrives after the reply to a later basic.qos."""
     channel = Channel(Wire(), 1)
     cancel = channel.send(commands.Basic.Cancel(consumer_tag="1"))
     first = channel.send(commands.Basic.Qos(prefetch_count=1))

@@ -1,4 +1,4 @@
-"""Messages as frames: what is written is read again."""
+"""Encoding messages as frames, and decoding them again."""
 
 import pytest
 
@@ -10,7 +10,7 @@ BEFORE, AFTER = 7, 1
 
 
 def read(data: bytes) -> list[tuple[str, str, Content]]:
-    """What a channel makes of frames that return messages."""
+    """Decode frames that return messages, by a channel."""
     returned: list[tuple[str, str, Content]] = []
     channel = Channel(None, 1)
     channel.on_return = lambda *what: returned.append(what)

@@ -7,7 +7,7 @@ from asynctasq_rabbitmq import RabbitMQDriver, RabbitMQSettings
 
 
 class TestRabbitMQ(DriverContract, InspectorContract):
-    """All of it on one server."""
+    """Run the whole contract on one server."""
 
     @pytest.fixture
     def new_driver(self, settings: RabbitMQSettings) -> NewDriver:

@@ -1,4 +1,4 @@
-"""Queues that are deleted under a worker, and made again by somebody else.
+"""Queues that are deleted under a worker, and declared again by another client.
 
 On a private server: RabbitMQ 3.10 can lose the supervisor of its dead-letter workers when a queue
 is deleted within milliseconds of its declaration, and then makes no such queue for anybody.
@@ -18,13 +18,13 @@ from asynctasq_rabbitmq.names import Names
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
-#: Seconds after which what should be consumed again counts as forgotten.
+#: Seconds within which the queue must be consumed again.
 PATIENCE = 20.0
 
 
 @pytest.fixture
 def settings(server, driver_on) -> RabbitMQSettings:
-    """Of the private server."""
+    """Settings for the private server."""
     return driver_on(server.url).settings
 
 
@@ -44,7 +44,7 @@ async def producer(settings):
 
 @pytest.fixture
 async def channel(settings):
-    """A channel by which somebody else deletes queues."""
+    """A channel of another client, which deletes queues."""
     link = Link(settings.url(), settings.location(), "asynctasq tests")
     await link.open()
     yield await link.channel()
@@ -60,7 +60,7 @@ async def connected(settings):
 
 
 async def insist(call):
-    """The result of a call that is made again while the queue is not ready."""
+    """Return the result of a call that is retried while the queue is not ready."""
     async with asyncio.timeout(PATIENCE):
         while True:
             try:
@@ -70,7 +70,7 @@ async def insist(call):
 
 
 class Consuming:
-    """``async with``: takes and settles messages of a queue; what was done is in `done`."""
+    """``async with``: dequeues and settles messages of a queue; finished ids are in `done`."""
 
     def __init__(self, driver, queue: str, *, limit: int = 10, work: float = 0.0) -> None:
         self.done: dict[str, int] = {}
@@ -116,7 +116,7 @@ async def delete(channel, settings, queue: str) -> None:
 
 
 async def stream(producer, queue: str, count: int, *, begin: int = 0) -> set[str]:
-    """Enqueue so many messages, one after the other."""
+    """Enqueue messages one after the other."""
     stored = [Message(str(begin + number), queue, b"") for number in range(count)]
     for one in stored:
         await insist(lambda one=one: producer.enqueue([one]))
@@ -127,7 +127,7 @@ async def stream(producer, queue: str, count: int, *, begin: int = 0) -> set[str
 async def test_what_is_enqueued_after_a_deletion_is_consumed(
     worker, producer, channel, settings, count: int
 ) -> None:
-    """Also fewer messages than the forgotten consumer swallows."""
+    """Also with fewer messages than the stale consumer swallows."""
     async with Consuming(worker, "again") as consuming:
         await consuming.until_done(await stream(producer, "again", 5))
         await delete(channel, settings, "again")
@@ -171,7 +171,7 @@ async def test_what_is_held_meanwhile_stays_held(worker, producer, channel, sett
     await producer.enqueue([Message("long", "held-on", b"")])
     (held,) = await worker.dequeue(["held-on"], limit=5, lease=60, wait=10)
     async with Consuming(worker, "held-on") as consuming:
-        async with asyncio.timeout(PATIENCE):  # a deletion in the midst of it ends the connection
+        async with asyncio.timeout(PATIENCE):  # a deletion during it ends the connection
             while worker._session._consumers["held-on"].credit < 9:
                 await asyncio.sleep(0.01)
         await delete(channel, settings, "held-on")

@@ -1,4 +1,4 @@
-"""What a refused or impossible call says."""
+"""Error messages of refused and impossible calls."""
 
 import pytest
 from pamqp import commands

@@ -1,4 +1,4 @@
-"""What happens to messages while connections and queues go away."""
+"""Messages survive lost connections and deleted queues."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def insist(call):
-    """The result of a call that is made again while the broker is away."""
+    """Return the result of a call that is retried while the broker is down."""
     async with asyncio.timeout(20):
         while True:
             try:

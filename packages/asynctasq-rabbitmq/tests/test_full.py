@@ -1,4 +1,4 @@
-"""Queues that take no more messages, or cannot be declared: others go on."""
+"""A queue that is full or cannot be declared does not affect other queues."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ async def connected(settings):
 
 
 async def declare_bounded(driver, settings, queue: str, length: int) -> None:
-    """Declare a queue as the driver does, that refuses more than so many messages."""
+    """Declare a queue as the driver does, with a limit on its length."""
 
     async def declare() -> None:
         topology, link = await driver._session.consuming()
@@ -65,7 +65,7 @@ async def test_a_full_queue_refuses_its_own_outcomes_alone(settings) -> None:
             Settlement(by_id["retried"], Outcome.RETRY),
             Settlement(by_id["again"], Outcome.RETRY),
         ]
-        for _ in range(3):  # what was applied is reported so each time, and applied once
+        for _ in range(3):  # an applied outcome is applied once, and reported each time
             with pytest.raises(BrokerUnavailable, match="queue full accepts no more messages"):
                 await driver.settle(items)
             assert list(await driver.extend([by_id["retried"]], lease=60)) == []

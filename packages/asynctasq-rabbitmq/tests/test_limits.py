@@ -1,4 +1,4 @@
-"""What must not hang, and what must not come out of the driver."""
+"""Calls that must not hang, and exceptions that must not leave the driver."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from asynctasq_rabbitmq.content import LONGEST_ID
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
-#: Starts a driver with no file descriptor left, and prints what that raises.
+#: Starts a driver without a free file descriptor, and prints the error.
 NO_DESCRIPTORS = """
 import asyncio, os, resource, sys
 from asynctasq.errors import BrokerUnavailable
@@ -52,7 +52,7 @@ async def connected(settings):
 
 @asynccontextmanager
 async def answering(data: bytes, *, hangs_up: bool):
-    """The port of a server that says `data` to whoever connects."""
+    """Return the port of a server that sends `data` on each connection."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -155,7 +155,7 @@ async def test_a_disconnect_never_raises(settings, monkeypatch) -> None:
     [
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         b"AMQP\x00\x00\x09\x01",
-        b"\x01\x00\x00\x00\x00\x00\x05\x00\x0a\x00\x0aX\xce",  # a cut off connection.start
+        b"\x01\x00\x00\x00\x00\x00\x05\x00\x0a\x00\x0aX\xce",  # a truncated connection.start
         b"\x01\x00\x00\x00\x00\x00\x06\x00\x0a\x00\x32\x01\xff\xce",  # connection.close likewise
         b"\x09" * 64,
         b"",
@@ -193,8 +193,8 @@ async def test_a_malformed_frame_ends_the_connection_and_not_the_driver(settings
         await driver.enqueue([Message("id", "frames", b"")])
         (held,) = await driver.dequeue(["frames"], limit=1, lease=60, wait=10)
         for junk in (
-            b"\x01\x00\x01\x00\x00\x00\x06\x00\x3c\x00\x3c\xff\x00\xce",  # a cut off delivery
-            b"\x02\x00\x01\x00\x00\x00\x01\x00\xce",  # a cut off header
+            b"\x01\x00\x01\x00\x00\x00\x06\x00\x3c\x00\x3c\xff\x00\xce",  # a truncated delivery
+            b"\x02\x00\x01\x00\x00\x00\x01\x00\xce",  # a truncated header
             b"\x01\x00\x01\x7f\xff\xff\xff" + b"x" * 64,  # a frame of two gigabytes
         ):
 
@@ -235,7 +235,7 @@ async def test_more_queues_than_channels_are_refused_with_the_remedy(settings) -
     async with connected(settings) as driver:
         await driver.dequeue(["first"], limit=1, lease=60, wait=0)
         _, link = await driver._session.run(driver._session.consuming)
-        link._most_channels = len(link.channels)
+        link._max_channels = len(link.channels)
         with pytest.raises(BrokerRejected, match="raise channel_max"):
             await driver.dequeue(["second"], limit=1, lease=60, wait=0)
         await driver.enqueue([Message("id", "first", b"")])

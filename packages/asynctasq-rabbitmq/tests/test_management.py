@@ -1,4 +1,4 @@
-"""What the management client is told, and to whom it sends credentials."""
+"""The management client: responses, errors, and the hosts that receive credentials."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every request alike, and keeps what it was sent.
+    """Sends the same response to every request, and records the requests.
 
     Attributes:
         asked: the Authorization header of each request.

@@ -1,4 +1,4 @@
-"""Outcomes of messages whose connection was lost, and that the broker has brought back already."""
+"""Outcomes of messages whose connection was lost, and which the broker has redelivered."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""How many messages a driver may hold, and what becomes of those nobody takes."""
+"""The prefetch limit, and handing back messages that no dequeue takes."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ async def take(driver, queue: str, *, limit: int, count: int) -> list:
 
 @pytest.fixture
 async def drivers(rabbitmq_url, settings, driver_on):
-    """One that may hold two messages, and one that may hold any number."""
+    """A driver that may hold two messages, and a driver that may hold any number."""
     capped = driver_on(rabbitmq_url, rabbitmq_prefetch_count=2)
     free = driver_on(rabbitmq_url)
     await capped.connect()

@@ -1,4 +1,4 @@
-"""A broker that refuses a running driver for a while, and takes it again."""
+"""A broker that refuses a running driver for a while, and then accepts it again."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 USER, VHOST = "worker", "apart"
 ALL = ("set_permissions", "-p", VHOST, USER, ".*", ".*", ".*")
 
-#: What a broker may take away from a running worker, how it is given back, and what an error says.
+#: Ways to refuse a running worker, each with the way to undo it and the error message.
 REFUSALS = {
     "password": (
         [("change_password", USER, "another")],
@@ -70,7 +70,7 @@ async def connected(driver):
 
 
 async def insist(call):
-    """The result of a call that is made again while the broker refuses it."""
+    """Return the result of a call that is retried while the broker refuses it."""
     async with asyncio.timeout(60):
         while True:
             try:
@@ -91,7 +91,7 @@ async def cut(driver) -> None:
 
 
 async def refused(call) -> str:
-    """What a call says once it is refused; what is under way may end as unavailable."""
+    """Return the error of a refused call; calls under way may end as unavailable."""
     async with asyncio.timeout(30):
         while True:
             started = time.monotonic()
@@ -226,7 +226,7 @@ async def test_calls_that_wait_for_a_connection_fail_with_it() -> None:
 
     async def connect() -> None:
         nonlocal tries
-        async with turns.one():
+        async with turns.take():
             tries += 1
             await asyncio.sleep(0.01)
             raise BrokerUnavailable("nobody is there")

@@ -1,4 +1,4 @@
-"""A broker that is killed, and its management API."""
+"""A broker that is killed and restarted, and its management API."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ HOUR = 3600.0
 
 
 async def insist(call):
-    """The result of a call that is made again while the broker is away."""
+    """Return the result of a call that is retried while the broker is down."""
     async with asyncio.timeout(60):
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Settings: what is refused, and what is never shown."""
+"""Settings: invalid values are refused, and secrets never shown."""
 
 import pytest
 from pydantic import SecretStr

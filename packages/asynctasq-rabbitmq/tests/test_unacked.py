@@ -9,14 +9,18 @@ from asynctasq_rabbitmq.unacked import Unacked
 
 
 def acknowledged(of: int, tags: list[int]) -> list[tuple[int, bool]]:
-    """The tags and ``multiple`` of the frames that acknowledge some of so many messages."""
+    """Return tag and ``multiple`` of each frame that acknowledges `tags` out of `of` messages."""
     unacked = Unacked(1)
-    deliveries = [SimpleNamespace(tag=tag, subscription=SimpleNamespace(busy=1)) for tag in range(of)]
+    deliveries = [
+        SimpleNamespace(tag=tag, subscription=SimpleNamespace(busy=1)) for tag in range(of)
+    ]
     for held in deliveries:
         unacked.add(held)
     data = unacked.remove([deliveries[tag] for tag in tags])
     assert len(unacked) == of - len(tags)
-    assert [one.subscription.busy for one in deliveries] == [int(tag not in tags) for tag in range(of)]
+    assert [one.subscription.busy for one in deliveries] == [
+        int(tag not in tags) for tag in range(of)
+    ]
     frames = []
     while data:
         size, _, frame = unmarshal(data)

@@ -29,7 +29,7 @@ class Turns:
         self._error: BrokerError | None = None
 
     @asynccontextmanager
-    async def one(self) -> AsyncGenerator[None]:
+    async def take(self) -> AsyncGenerator[None]:
         """Hold the turn for the block, or raise the error of the attempt that was waited for."""
         arrived = time.monotonic()
         async with self._lock:
@@ -58,7 +58,7 @@ class Connections:
 
     async def publishing(self) -> tuple[Publisher, Topology]:
         """Return the publisher and its topology, connecting if needed."""
-        async with self._publishing.one():
+        async with self._publishing.take():
             current = self._publisher
             if current is None or current[2].lost:
                 link = await self._link("publish")
@@ -70,7 +70,7 @@ class Connections:
 
     async def consuming(self) -> tuple[Topology, Link]:
         """Return the consuming connection and its topology, connecting if needed."""
-        async with self._consuming.one():
+        async with self._consuming.take():
             if self._source is None or self._source[1].lost:
                 link = await self._link("consume")
                 if self._source is None and link.version < HAS_CONSUMER_TIMEOUT:

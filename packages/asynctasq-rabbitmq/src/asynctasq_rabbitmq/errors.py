@@ -18,7 +18,7 @@ _REFUSALS = (
     ("NOT_ALLOWED", "refuses the connection; check rabbitmq_url and the limits of the broker"),
     ("ACCESS_REFUSED", "refuses the connection; check rabbitmq_url and the user's permissions"),
 )
-_INEQUIVALENT = re.compile(r"inequivalent arg '(?P<argument>[^']+)' for (?P<what>.+?) in vhost")
+_INEQUIVALENT = re.compile(r"inequivalent arg '(?P<argument>[^']+)' for (?P<entity>.+?) in vhost")
 
 
 class ChannelClosed(Exception):
@@ -62,7 +62,7 @@ def translated(error: ChannelClosed | LinkLost, location: str) -> BrokerError:
         return BrokerUnavailable(f"the connection to RabbitMQ at {location} ended: {error}")
     if found := _INEQUIVALENT.search(error.text):
         return BrokerRejected(
-            f"{found['what']} at {location} exists with another {found['argument']};"
+            f"{found['entity']} at {location} exists with another {found['argument']};"
             " delete it when it is empty, or choose another rabbitmq_exchange_name"
         )
     text = error.text.partition("\n")[0]

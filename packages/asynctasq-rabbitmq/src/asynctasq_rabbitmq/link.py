@@ -51,7 +51,7 @@ class Link:
         self.closes = False
         self.channels: dict[int, Channel] = {}
         self._refusal = ""
-        self._most_channels = 65535
+        self._max_channels = 65535
         self._splitter: Splitter | None = None
         self._url = url.update_query(name=name)
         self._connection: Connection | None = None
@@ -76,7 +76,7 @@ class Link:
         if self._splitter is None:
             raise OSError("the connection was lost at once")
         self.frame_max = connection.connection_tune.frame_max or self.frame_max
-        self._most_channels = connection.connection_tune.channel_max or self._most_channels
+        self._max_channels = connection.connection_tune.channel_max or self._max_channels
         version = str(connection.server_properties.get("version", ""))
         self.version = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
         self._splitter.opened = True
@@ -88,9 +88,9 @@ class Link:
         number = 1
         while number in self.channels:
             number += 1
-        if number > self._most_channels:  # one more would end the connection
+        if number > self._max_channels:  # one more would end the connection
             raise BrokerRejected(
-                f"RabbitMQ at {self.location} allows {self._most_channels} channels, one for each"
+                f"RabbitMQ at {self.location} allows {self._max_channels} channels, one for each"
                 " queue that is served; raise channel_max, or serve fewer queues in one worker"
             )
         channel = self.channels[number] = Channel(self, number)

@@ -123,17 +123,12 @@ class Settler:
         """Whether an outcome is applied already, or is remembered for the redelivered message."""
         if held.state is not State.ORPHANED or time.monotonic() >= held.deadline:
             return held.state is State.APPLIED
-        redelivered = self._find(held.consumer.queue, held.id)
-        if (
-            redelivered is not None
-            and _is_same(redelivered, held)
-            and redelivered.state is not State.BUFFERED
-        ):
+        later = self._find(held.consumer.queue, held.id)
+        if later is not None and _is_same(later, held) and later.state is not State.BUFFERED:
             return False  # another dequeue took it, and its worker settles it
         self._remember(held, item)
-        withdrawn = redelivered is not None and redelivered.consumer.withdraw(redelivered)
-        if redelivered is not None and withdrawn and not self.recall(redelivered):
-            redelivered.consumer.restore([redelivered])  # another message with this id
+        if later is not None and later.consumer.withdraw(later) and not self.recall(later):
+            later.consumer.restore([later])  # another message with this id
         return True
 
     def _remember(self, held: HeldDelivery, item: Settlement) -> None:
