@@ -98,7 +98,7 @@ class Peek:
         )
         received = read_all(reply)
         for message in received:
-            receipt = Receipt(self._url, message.handle, started, asked + HIDDEN)
+            receipt = Receipt(self._url, message.handle, started, started + HIDDEN)
             self._messages[message.key] = PeekedMessage(message, receipt)
         return len(received)
 
