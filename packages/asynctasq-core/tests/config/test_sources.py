@@ -1,4 +1,4 @@
-"""Which source wins, and what is said of files that cannot be read."""
+"""The precedence of sources, and the errors for unreadable files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tasks that do to their process what they should not; imported by name in child processes."""
+"""Tasks that damage their own process; imported by name in child processes."""
 
 import asyncio
 import contextlib

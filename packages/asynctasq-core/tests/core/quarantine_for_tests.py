@@ -1,4 +1,4 @@
-"""Quarantines, suspects, and what they wrote, for tests."""
+"""Quarantines and suspects for tests, and the output of the suspects."""
 
 import asyncio
 import multiprocessing

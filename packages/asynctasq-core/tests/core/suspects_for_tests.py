@@ -1,4 +1,4 @@
-"""Tasks that kill their process, and such that do not; imported by name in child processes."""
+"""Tasks that kill their process, and harmless ones; imported by name in child processes."""
 
 import asyncio
 import enum

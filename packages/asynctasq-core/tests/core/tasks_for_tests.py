@@ -1,4 +1,4 @@
-"""Tasks that write down what they did; imported by name, so that child processes find them."""
+"""Tasks that record their runs; imported by name, so that child processes find them."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A worker on a driver that is right, on a day that is not."""
+"""A worker with a right driver on a bad network."""
 
 import asyncio
 import uuid

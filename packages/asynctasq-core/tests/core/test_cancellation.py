@@ -1,4 +1,4 @@
-"""Who may end a worker by cancelling its tasks, and what is left when one does."""
+"""Cancelling the tasks of a worker: which cancellations end it, and that it ends in order."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Each caller of a dispatcher gets an answer: whatever its driver does, and when it ends."""
+"""Each caller of a dispatcher gets an answer, whatever its driver does, and when it ends."""
 
 import asyncio
 import time

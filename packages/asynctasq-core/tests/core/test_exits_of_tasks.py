@@ -1,4 +1,4 @@
-"""SystemExit and KeyboardInterrupt in what a task starts: its own failure, and nobody else's."""
+"""SystemExit and KeyboardInterrupt in a child task fail its attempt, and nothing else."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Batches: what is added is committed, whoever is cancelled."""
+"""Group commit: every item is committed, whichever task is cancelled."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Outcomes that wait for their broker, and those that need not any more."""
+"""Outcomes that wait for the broker, and the end of their wait."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The table of what a worker holds, walked at random beside a broker in plain Python."""
+"""The table of held messages: random transitions, compared with a broker in plain Python."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What one attempt must not do to another, nor to its worker."""
+"""Attempts are isolated from each other and from their worker."""
 
 import asyncio
 import uuid

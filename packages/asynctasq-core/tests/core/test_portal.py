@@ -1,4 +1,4 @@
-"""The thread behind ``dispatch_sync``, where it cannot be had."""
+"""``dispatch_sync`` when its thread cannot start."""
 
 import asyncio
 import subprocess

@@ -73,6 +73,7 @@ async def test_short_tasks_are_taken_ahead_and_no_more_run_at_once(
     assert max(driver.asked) > SLOTS
 
 
+@pytest.mark.flakiest
 async def test_what_has_no_slot_after_all_goes_to_other_workers(
     new_driver: NewDriver, ran: list[object]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Whose answer is whose: what tasks fork, and what they do to their descriptors."""
+"""Answers of child processes, when tasks fork or close their descriptors."""
 
 import asyncio
 import multiprocessing

@@ -1,4 +1,4 @@
-"""How process tasks leave, what they start, and how their processes come up."""
+"""The start and the end of child processes, and the processes that tasks start."""
 
 import asyncio
 import multiprocessing
@@ -153,9 +153,7 @@ async def test_a_process_that_does_not_get_ready_is_given_up(
         new_driver, tasks.tell_pid(tmp_path / "out"),
         process_pool_initializer=tasks.never_get_ready,
     )  # fmt: skip
-    assert dead.note.startswith(
-        "WorkerDied: a new process for tasks was killed: it was not ready"
-    )
+    assert dead.note.startswith("WorkerDied: a new process for tasks was killed: it was not ready")
     assert multiprocessing.active_children() == []
 
 

@@ -1,4 +1,4 @@
-"""What the quarantine finds out about messages, and what that costs nobody else."""
+"""The verdicts of the quarantine, and that an examination affects no other message."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""The children of the quarantine: whom they serve, and when they end."""
+"""The children of the quarantine: their reuse and their end."""
 
 import asyncio
 import multiprocessing

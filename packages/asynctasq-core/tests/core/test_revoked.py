@@ -1,4 +1,4 @@
-"""What becomes of a running task whose message was taken away."""
+"""A running task whose message is revoked."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What `run` does as ``asyncio.run`` does, beside a worker and without one."""
+"""`run` behaves as ``asyncio.run``, with and without a worker."""
 
 import asyncio
 import os

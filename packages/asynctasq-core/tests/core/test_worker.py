@@ -1,4 +1,4 @@
-"""What a worker does with messages."""
+"""A worker runs messages and settles their outcomes."""
 
 import asyncio
 import uuid

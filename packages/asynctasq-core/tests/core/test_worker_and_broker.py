@@ -1,4 +1,4 @@
-"""What a worker does while its broker is away, and when it loses a lease."""
+"""A worker while its broker is away, and when it loses a lease."""
 
 import asyncio
 import threading
@@ -240,6 +240,7 @@ class FailsLater(Wrapped):
         ({"extend": 3}, "leases cannot be extended"),
     ],
 )
+@pytest.mark.flakiest
 async def test_a_broker_that_is_away_is_one_line_in_the_log(
     new_driver: NewDriver,
     caplog: pytest.LogCaptureFixture,

@@ -1,4 +1,4 @@
-"""What a worker and a producer tell."""
+"""The events of workers and producers."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Running workers in tests, and looking at what they left."""
+"""Runs workers in tests, and reads the messages they left."""
 
 import asyncio
 from collections.abc import Callable, Sequence

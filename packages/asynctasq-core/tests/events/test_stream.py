@@ -1,4 +1,4 @@
-"""Events reach emitters, and emitters never reach the worker."""
+"""Events reach emitters, and emitters never affect the worker."""
 
 import asyncio
 import logging

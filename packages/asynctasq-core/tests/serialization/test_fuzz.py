@@ -1,4 +1,4 @@
-"""Whatever bytes come, reading them ends soon: with an envelope or with a SerializationError."""
+"""Reading random bytes ends soon, with an envelope or with a SerializationError."""
 
 import struct
 import time

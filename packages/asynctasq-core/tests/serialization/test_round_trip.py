@@ -1,4 +1,4 @@
-"""Property: whatever can travel comes out as it went in."""
+"""Property: a value that can be serialized equals its decoded copy."""
 
 import datetime as dt
 import math

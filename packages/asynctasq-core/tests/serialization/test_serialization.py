@@ -1,4 +1,4 @@
-"""What travels comes out as it went in; what cannot travel is named."""
+"""Decoded values equal the originals; errors name the argument that cannot be serialized."""
 
 import datetime as dt
 import enum

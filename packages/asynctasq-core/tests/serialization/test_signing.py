@@ -119,6 +119,7 @@ async def test_what_is_not_signed_by_a_listed_key_never_runs(url: str, refused: 
     assert ran == []
 
 
+@pytest.mark.flakiest
 async def test_a_rotation_loses_nothing(url: str) -> None:
     """Workers that know the old key alone let wait what the new one signed."""
     await enqueue(url, body("early", "new", "old"))

@@ -1,4 +1,4 @@
-"""Arguments fit a task exactly when Python would take them."""
+"""Arguments fit a task exactly when Python would accept the call."""
 
 import inspect
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What users write."""
+"""Tasks and calls as users write them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

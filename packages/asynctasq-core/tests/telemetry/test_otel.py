@@ -1,4 +1,4 @@
-"""Spans of what is dispatched and what runs."""
+"""Spans of dispatches and attempts."""
 
 import asyncio
 import logging

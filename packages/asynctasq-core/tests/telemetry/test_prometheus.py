@@ -1,4 +1,4 @@
-"""Metrics and health, as a scraper and a probe see them."""
+"""Metrics and health over HTTP, as for a scraper and a probe."""
 
 import asyncio
 import socket
@@ -189,7 +189,7 @@ async def test_health_follows_the_broker(config: Config, monkeypatch: pytest.Mon
         status = place.worker.status
         await place.until(lambda: (found := status()) is not None and found.broker_silence > 0.2)
         code, text = await place.get("/healthz")
-        assert (code, text.startswith("the broker does not answer")) == (503, True)
+        assert (code, text.startswith("the broker has not answered")) == (503, True)
         away = False
         await place.until(lambda: (found := status()) is not None and not found.broker_silence)
         assert (await place.get("/healthz"))[0] == 200
