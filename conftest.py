@@ -10,6 +10,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 #: Seconds that one of the integration tests may take.
 INTEGRATION_LIMIT = 600
+#: On which tests run that are marked "any_driver".
+TWO_DRIVERS = ("sqlite", "redis")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "local: also servers on localhost; containers: only those; auto: containers first",
     )
     group.addoption("--require-brokers", action="store_true", help="fail where a broker is missing")
+    group.addoption(
+        "--all-drivers",
+        action="store_true",
+        help="run each test on every driver, also where the driver makes no difference",
+    )
+    group.addoption(
+        "--flakiest", type=int, metavar="N", help="only the tests that were flaky, N times each"
+    )
     group.addoption("--slow", action="store_true", help="also run the tests that take long")
     group.addoption(
         "--faults-scale", type=int, default=1, metavar="N", help="N times the work in each fault"
@@ -30,18 +40,43 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--faults-table", metavar="FILE", help="write what the faults cost to FILE")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat what was flaky."""
+    times = metafunc.config.getoption("--flakiest")
+    if times and metafunc.definition.get_closest_marker("flakiest"):
+        metafunc.fixturenames.append("repetition")
+        metafunc.parametrize("repetition", range(times))
+
+
+@pytest.fixture
+def repetition() -> None:
+    """The number of the repetition, where there are several."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long unless asked for; give integration tests more time."""
+    """Leave out what was not asked for; give integration tests more time."""
     chosen: list[pytest.Item] = []
-    slow: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
         if "integration" in item.path.parts and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(INTEGRATION_LIMIT))
-        is_slow = "faults" in item.path.parts or item.get_closest_marker("slow") is not None
-        (slow if is_slow and not config.getoption("--slow") else chosen).append(item)
-    if slow:
-        config.hook.pytest_deselected(items=slow)
+        (chosen if _is_wanted(item) else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
         items[:] = chosen
+
+
+def _is_wanted(item: pytest.Item) -> bool:
+    driver = item.callspec.params.get("application") if hasattr(item, "callspec") else None
+    option = item.config.getoption
+    if option("--flakiest"):
+        marker = item.get_closest_marker("flakiest")
+        return marker is not None and (not marker.args or driver in marker.args)
+    makes_no_difference = item.get_closest_marker("any_driver") and not option("--all-drivers")
+    if makes_no_difference and driver not in (None, *TWO_DRIVERS):
+        return False
+    is_slow = "faults" in item.path.parts or item.get_closest_marker("slow") is not None
+    return not is_slow or option("--slow")
 
 
 def pytest_terminal_summary(

@@ -67,6 +67,8 @@ from asynctasq import Config, DriverFactory, Worker, run
 
 import tasks
 
+pytestmark = pytest.mark.any_driver
+
 
 def handle(number, frame):
     tasks.log("the application's own")

@@ -1,5 +1,7 @@
 """A worker process, end to end."""
 
+import pytest
+
 from asynctasq.drivers import State
 from integration.application import Application
 
@@ -38,6 +40,7 @@ def test_batch_mode_ends_after_exactly_ten(application: Application) -> None:
     assert application.stats().ready == 15
 
 
+@pytest.mark.any_driver
 def test_no_secret_is_ever_printed(application: Application) -> None:
     canary = "canary-password"
     url = f"redis://:{canary}@localhost:1/0"

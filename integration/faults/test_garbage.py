@@ -3,6 +3,8 @@
 import signal
 from collections.abc import Sequence
 
+import pytest
+
 from asynctasq.drivers import BaseDriver, Delivery, Outcome, Settlement, State
 from asynctasq.serialization import Envelope, EnvelopeCodec, MsgpackSerializer
 from asynctasq.serialization.signing import Signer
@@ -42,6 +44,7 @@ def test_garbage_is_kept_byte_for_byte(application: Application, report: Report)
     report(Row("garbage", driver, tasks + dead, lost=0, twice=0, dead=dead, recovery=None))
 
 
+@pytest.mark.any_driver
 def test_what_a_newer_worker_can_read_waits_for_it(
     application: Application, report: Report
 ) -> None:
@@ -71,6 +74,7 @@ def test_what_a_newer_worker_can_read_waits_for_it(
     report(Row("messages of the future", driver, 7, lost=0, twice=0, dead=0, recovery=None))
 
 
+@pytest.mark.any_driver
 def test_a_signature_that_does_not_fit_yet_waits_for_its_key(
     application: Application, report: Report
 ) -> None:

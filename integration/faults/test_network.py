@@ -25,6 +25,7 @@ NOTICES = {"redis": 36.0, "postgres": 21.0, "mysql": 16.0, "rabbitmq": 8.0, "sqs
 SLOW = 20.0
 
 
+@pytest.mark.flakiest("rabbitmq")
 def test_connections_are_reset_again_and_again(
     application: Application, proxy: Proxy, load: MakeLoad, report: Report, scale: int
 ) -> None:

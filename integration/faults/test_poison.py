@@ -41,6 +41,7 @@ def test_a_killer_runs_as_often_as_it_may(
     assert _note(application) == f"WorkerDied: {BY_KILL}"
 
 
+@pytest.mark.flakiest("sqs")
 def test_with_one_attempt_it_does_not_run_again(application: Application, report: Report) -> None:
     application.worker_settings["default_max_attempts"] = "1"
     application.dispatch(("kill_on_loop", {"number": 0}))

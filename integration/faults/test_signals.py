@@ -5,10 +5,14 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from asynctasq.testing.waiting import until
 from integration.application import Application
 from integration.faults.load import Report
 from integration.faults.tally import finish, members, runs
+
+pytestmark = pytest.mark.any_driver
 
 #: Seconds in which a worker that has nothing to wait for ends; a fetch waits for 20.
 PROMPT = 8.0

@@ -57,6 +57,7 @@ def test_while_the_broker_is_away(application: Application, proxy: Proxy) -> Non
     finish(application, "SIGTERM while the broker is away", 1)
 
 
+@pytest.mark.flakiest("sqs")
 def test_with_outcomes_that_wait(application: Application, proxy: Proxy, report: Report) -> None:
     """They have ten seconds to arrive; but where the message was the connection's, it is gone."""
     application.dispatch(("wait_for_file", {"number": 0}))

@@ -4,6 +4,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from asynctasq.testing.waiting import until
 from integration.application import Application
 from integration.faults.load import Report
@@ -28,6 +30,7 @@ def test_tasks_that_were_not_taken_over_continue(application: Application, repor
     assert set(runs(application, "end").values()) == {1}
 
 
+@pytest.mark.flakiest("sqs")
 def test_only_what_was_taken_over_runs_twice(application: Application, report: Report) -> None:
     first = _holding(application, "wait_for_file")
     first.send_signal(signal.SIGSTOP)

@@ -55,7 +55,9 @@ async def test_a_driver_on_old_tables_says_what_to_run(driver_with, tables, conn
     migrations = tables["postgres_queue_table"] + "_migrations"
     await connection.execute(f"DELETE FROM {migrations} WHERE name = '0002_functions'")
     await connection.close()
-    with pytest.raises(BrokerRejected, match="old, without 0002_functions; run: asynctasq migrate"):
+    with pytest.raises(
+        BrokerRejected, match="outdated, without 0002_functions; run: asynctasq migrate"
+    ):
         await driver.connect()
     assert await driver.migrate() == ["0002_functions"]
     await driver.connect()

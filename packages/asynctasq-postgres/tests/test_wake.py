@@ -74,6 +74,7 @@ async def test_a_message_of_the_same_driver_needs_no_notification(driver_with, q
     await driver.disconnect()
 
 
+@pytest.mark.flakiest
 async def test_a_waiter_hears_of_messages_after_its_connection_was_lost(
     driver, driver_with, connect, queue
 ) -> None:
@@ -99,6 +100,7 @@ async def test_a_waiter_hears_of_messages_after_its_connection_was_lost(
     await worker.disconnect()
 
 
+@pytest.mark.flakiest
 async def test_a_burst_of_messages_is_told_of_in_few_notifications(
     driver, driver_with, connect, queue
 ) -> None:

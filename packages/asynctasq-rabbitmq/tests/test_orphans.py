@@ -18,6 +18,7 @@ async def twice(driver, proxy, take, queue: str):
     return first, await take(driver, queue)
 
 
+@pytest.mark.flakiest
 @pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.DEAD])
 async def test_an_outcome_ends_a_message_that_nobody_took_since(
     driver, proxy, take, outcome
@@ -38,6 +39,7 @@ async def test_an_outcome_ends_a_message_that_nobody_took_since(
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.flakiest
 async def test_an_outcome_comes_too_late_for_a_message_that_was_taken_since(
     driver, proxy, take
 ) -> None:
@@ -46,6 +48,7 @@ async def test_an_outcome_comes_too_late_for_a_message_that_was_taken_since(
     assert not await driver.settle([Settlement(second, Outcome.DONE)])
 
 
+@pytest.mark.flakiest
 async def test_an_outcome_ends_a_message_that_is_handed_back(driver, proxy, take) -> None:
     first, second = await twice(driver, proxy, take, "handed-back")
     session = driver._session

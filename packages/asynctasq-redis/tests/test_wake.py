@@ -17,6 +17,7 @@ def commands(server) -> int:
     return sum(stats[name]["calls"] for name in names if name in stats)
 
 
+@pytest.mark.flakiest
 async def test_an_idle_worker_asks_less_than_once_a_second(server, driver_on) -> None:
     one = server("--save", "")
     driver = driver_on(one.url)
