@@ -77,7 +77,7 @@ async def test_what_is_written_to_all_descriptors_costs_one_process(
         concurrency=1,
     )
     garbage, failed = sorted((one.note.split("\n")[0] for one in dead), reverse=True)
-    assert garbage.startswith("WorkerDied: the process that ran the task was killed: what it sent")
+    assert garbage.startswith("WorkerDied: the process that ran the task was killed: it sent")
     assert failed == "ValueError: itself"
     lines = pids.read_text().split()
     assert (len(lines), len({*lines})) == (2, 2)
