@@ -151,7 +151,7 @@ class PostgresInspector:
     async def purge(self, queue: str, state: State) -> int:
         """Remove all messages of one state; see `Inspector.purge`."""
         if state is State.RUNNING:
-            raise BrokerRejected("running messages cannot be purged; wait until they are settled")
+            raise BrokerRejected("running messages cannot be purged; wait for them to finish")
         total, removed = 0, PURGED_AT_ONCE
         while removed == PURGED_AT_ONCE:
             ((removed,),) = await self.session.call(PURGE[state], queue, PURGED_AT_ONCE)

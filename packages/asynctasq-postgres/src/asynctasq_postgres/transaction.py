@@ -50,7 +50,7 @@ class Transactions:
         self, own: Any, connection: object, statements: Sequence[tuple[object, ...]]
     ) -> None:
         if not is_of(own, "asyncpg", "psycopg", "psycopg2"):
-            raise BrokerRejected(f"connection= takes {_KNOWN}, not a {name_of(connection)}")
+            raise BrokerRejected(f"connection= takes {_KNOWN}, and this is a {name_of(connection)}")
         if is_of(own, "asyncpg") or iscoroutinefunction(getattr(own, "execute", None)):
             raise BrokerRejected(_ASYNCHRONOUS)
         with own.cursor() as cursor:

@@ -36,7 +36,7 @@ async def check_server(connections: Connections, location: str) -> None:
         )
 
 
-async def look(connections: Connections) -> tuple[dict[str, str], dict[str, str]]:
+async def read_info(connections: Connections) -> tuple[dict[str, str], dict[str, str]]:
     """Return the INFO and the configuration of a server, of a Cluster any server's.
 
     Both are empty where a service forbids the command.

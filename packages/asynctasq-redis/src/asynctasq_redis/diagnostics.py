@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from asynctasq.drivers import Finding
-from asynctasq_redis.connect_check import look, names
+from asynctasq_redis.connect_check import names, read_info
 from asynctasq_redis.connection import connections
 from asynctasq_redis.errors import translate_errors
 from asynctasq_redis.names import Keys
@@ -27,7 +27,7 @@ class RedisDiagnostics:
             try:
                 async with asyncio.timeout(CONNECT_LIMIT):
                     await nodes.open()
-                    info, config = await look(nodes)
+                    info, config = await read_info(nodes)
                     paused = await names(nodes, Keys(settings.redis_prefix).paused)
             finally:
                 await nodes.close()

@@ -77,7 +77,7 @@ class RedisInspector:
     async def purge(self, queue: str, state: State) -> int:
         """Remove all messages of one state; see `Inspector.purge`."""
         if state is State.RUNNING:
-            raise BrokerRejected("messages that are running cannot be purged; wait for them")
+            raise BrokerRejected("running messages cannot be purged; wait for them to finish")
         total, more = 0, 1
         while more:
             call = self._call("purge", queue, [state.value, PURGED_AT_ONCE])

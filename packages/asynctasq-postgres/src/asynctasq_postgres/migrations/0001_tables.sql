@@ -1,6 +1,6 @@
--- What waits, and what is held: visible_at is when it can be delivered, in the future while a
--- delay or a lease lasts; token is the lease's, and there is one while it is held. It stays when a
--- lease runs out: the next claim marks the message abandoned, and only a release keeps that mark.
+-- Waiting and held messages. visible_at: when the message is deliverable, in the future during a
+-- delay or a lease. token: the fencing token of the lease. It stays when a lease expires: the next
+-- claim then marks the message abandoned, and only a release keeps that mark.
 CREATE TABLE IF NOT EXISTS {table} (
     queue text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS {table} (
     toast.vacuum_truncate = false
 );
 
--- Large bodies lie beside the table, and nobody waits for their compression.
+-- Large bodies are stored out of line, without the cost of compression.
 ALTER TABLE {table} ALTER COLUMN body SET STORAGE EXTERNAL;
 
 -- Serves the claim's WHERE and its ORDER BY.
@@ -49,5 +49,5 @@ CREATE TABLE IF NOT EXISTS {workers} (
     expires_at timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
--- Queues of which nothing is delivered until they are resumed.
+-- Queues whose messages are not delivered until they are resumed.
 CREATE TABLE IF NOT EXISTS {paused} (queue text COLLATE "C" PRIMARY KEY);

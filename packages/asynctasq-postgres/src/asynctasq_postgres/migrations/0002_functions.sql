@@ -1,10 +1,10 @@
--- Each function fixes its own plan: rows are found by index, in order, and statistics that lag
--- behind a queue's quick changes cannot turn it into a scan of the backlog. What is set for a
--- function ends with it, so it needs no state of the session's, which a pooler may exchange.
+-- Each function fixes its own plan: it finds rows by index, in order, and outdated statistics of a
+-- queue that changes quickly cannot turn it into a scan of the backlog. Settings of a function end
+-- with it, so it needs no session state, which is lost behind a pooler.
 --
--- Statistics of a queue that was empty say that everything costs the same. So a message is looked
--- up in a way that leaves only one plan: BETWEEN id AND id is of use to the index of the ids alone,
--- and to no other order of the join; and queue || '' is of use to no index.
+-- With statistics of an empty queue, all plans cost the same. So the lookup of a message allows
+-- one plan only: BETWEEN id AND id can use only the index of ids, in one order of the join; and
+-- queue || '' can use no index.
 
 CREATE OR REPLACE FUNCTION {enqueue}(
     queues text[], ids text[], bodies bytea[], delays double precision[], tell boolean
@@ -51,8 +51,8 @@ BEGIN
 END
 $body$;
 
--- Tells whoever waits for these queues: one notification for each, when the transaction commits.
--- What is due later than a minute from now is seen by everybody's next look.
+-- Notifies the waiters of these queues: one notification for each queue, when the transaction
+-- commits. Messages due later than a minute from now are found by polls.
 CREATE OR REPLACE FUNCTION {tell}(queues text[], delays double precision[]) RETURNS void
 LANGUAGE plpgsql
 AS $body$
@@ -64,8 +64,8 @@ BEGIN
 END
 $body$;
 
--- Takes up to most messages, from the second queue only what the first cannot fill. When there
--- are none, one row without an id says how many seconds from now there will be.
+-- Claims up to most messages, from the second queue only when the first has fewer. If none is due,
+-- returns one row without an id: the seconds until the next message is due, or null.
 CREATE OR REPLACE FUNCTION {claim}(
     queues text[], most integer, lease double precision, holder bigint
 ) RETURNS TABLE (
@@ -118,7 +118,7 @@ BEGIN
 END
 $body$;
 
--- Removes what is done; returns the positions whose lease was lost.
+-- Removes messages with the outcome DONE; returns the positions whose lease was lost.
 CREATE OR REPLACE FUNCTION {done}(queues text[], ids text[], tokens bigint[])
 RETURNS SETOF bigint
 LANGUAGE plpgsql

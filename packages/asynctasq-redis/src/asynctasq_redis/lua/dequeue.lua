@@ -2,9 +2,9 @@
 -- KEYS: for each queue: ready delayed held bodies meta gone wake paused
 -- ARGV: limit, lease in microseconds, token of this call,
 --       '1' if the caller waits when this finds nothing, '1' if it comes from waiting
--- Returns microseconds until the next message is due (-1: none will be), then for each queue
+-- Returns microseconds until the next message is due (-1: there is none), then for each queue
 -- a list of ids, a list of their receipts and a list of their stamped bodies. If a queue fails and
--- others give something, its position (from 1) and its error follow.
+-- others have messages, its position (from 1) and its error follow.
 local room, lease, token = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local waits, woken = ARGV[4] == '1', ARGV[5] == '1'
 local time = redis.call('TIME')
@@ -58,7 +58,7 @@ local function hold(ids, held, bodies, meta)
     if stored[i] then
       local receipt = first
       if known[i] then
-        -- Only `@` stands for an outcome of the attempt before.
+        -- Only `@` marks that the attempt before had an outcome.
         local attempt, mark = string.match(known[i], '^(%d+)(.)')
         receipt = string.format('%d', attempt + 1) .. (mark == '@' and ':' or '!') .. token
       end
@@ -75,14 +75,14 @@ local function hold(ids, held, bodies, meta)
   return taken, receipts, contents
 end
 
--- Fills `ids`, and holds them.
+-- Fills `ids`, and leases them.
 local function pop_and_hold(ids, ready, gone, held, bodies, meta)
   if #ids < room then pop_ready(ready, gone, ids, room) end
   if #ids == 0 then return {}, {}, {} end
   return hold(ids, held, bodies, meta)
 end
 
--- What cannot be held, because a key is of another type, is due at once: its lease has ended.
+-- Messages that cannot be leased, because a key has another type, are due at once.
 local function put_back(ids, held)
   local leases = {}
   for i, id in ipairs(ids) do leases[2 * i - 1], leases[2 * i] = now, id end
@@ -104,7 +104,7 @@ local function take(base)
   if room > 0 and not paused then
     if next_free and next_free <= now then
       ids = redis.call('ZRANGEBYSCORE', held, '-inf', now, 'LIMIT', 0, room)
-      redis.call('ZREM', held, unpack(ids)) -- first, so that a full server lets the rest pass
+      redis.call('ZREM', held, unpack(ids)) -- first: a full server then accepts the other writes
     end
     if next_due and next_due <= now then
       promote(delayed, ready)
@@ -121,7 +121,7 @@ local function take(base)
     end
   end
 
-  if not paused then -- whoever resumes it wakes those who wait
+  if not paused then -- resume wakes the waiters
     if next_free and next_free <= now then left = left + 1 end
     queues[#queues + 1] = {wake, left, next_due, base / 8 + 1}
     if left > 0 then soonest = now end
@@ -147,7 +147,7 @@ for base = 0, #KEYS - 1, 8 do
   reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = taken, receipts, contents
 end
 
--- Whoever rests after this call knows the next due time; whoever does not leaves it to another.
+-- A caller that waits afterwards has the next due time; otherwise a marker passes it to another.
 local rests = waits and room == limit and not failure
 for _, queue in ipairs(queues) do
   local wake, left, next_due, position = unpack(queue, 1, 4)

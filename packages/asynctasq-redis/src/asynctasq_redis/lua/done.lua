@@ -1,4 +1,4 @@
--- Remove messages that are still held; the others are left alone.
+-- Remove messages that are still held; others are unchanged.
 -- KEYS: meta held bodies
 -- ARGV: n ids, then their n receipts
 -- Returns the positions (from 1) of those whose lease was lost.

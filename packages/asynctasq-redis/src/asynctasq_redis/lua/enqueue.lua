@@ -2,7 +2,7 @@
 -- KEYS: bodies ready delayed wake, and the set of queue names where one server has all keys
 -- ARGV: name of the queue, number of messages n, n ids, n bodies, n delays in microseconds
 --       (none: all are 0)
--- Returns 1 if the queue held nothing until now: its name may not be in the set.
+-- Returns 1 if the queue was empty: its name may not be in the set.
 local bodies, ready, delayed, wake, names = unpack(KEYS)
 local queue, n = ARGV[1], tonumber(ARGV[2])
 local time = redis.call('TIME')
@@ -33,7 +33,7 @@ local empty, retime = redis.call('EXISTS', bodies) == 0, false
 if earliest then
   local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
   retime = not first[2] or earliest < tonumber(first[2])
-  redis.call('LLEN', ready) -- a key of another type is an error before anything is stored
+  redis.call('LLEN', ready) -- a key of another type raises here, before anything is stored
 end
 if empty and names then redis.call('SADD', names, queue) end
 if #entries > 1 then

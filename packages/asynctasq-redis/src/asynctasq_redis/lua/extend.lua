@@ -1,4 +1,4 @@
--- Let leases end later, or sooner.
+-- Move the ends of leases.
 -- KEYS: meta held
 -- ARGV: lease in microseconds, n ids, then their n receipts
 -- Returns the positions (from 1) of those whose lease was lost.
@@ -18,7 +18,7 @@ for i = 1, n do
   end
 end
 if #ids > 0 and type(redis.pcall('ZADD', held, unpack(leases))) == 'table' then
-  -- A server that is full refuses to add, but not after something was removed.
+  -- A full server refuses additions, except after a removal in the same script.
   redis.call('ZREM', held, unpack(ids))
   redis.call('ZADD', held, unpack(leases))
 end

@@ -1,6 +1,6 @@
--- Remember a worker for a while, and forget those that were not heard from.
+-- Store a worker until its ttl ends, and remove expired workers.
 -- KEYS: expiries infos
--- ARGV: id, what it says, ttl in microseconds
+-- ARGV: id, info, ttl in microseconds
 local expiries, infos = KEYS[1], KEYS[2]
 local id, info, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local time = redis.call('TIME')
@@ -12,7 +12,7 @@ if #silent > 0 then
 end
 redis.call('ZADD', expiries, now + ttl, id)
 redis.call('HSET', infos, id, string.format('%.0f', now) .. info)
--- The last worker to die leaves nobody to clean up.
+-- After the last worker, no heartbeat removes expired ones, so the keys expire.
 local ms = math.ceil(ttl / 1000)
 for _, key in ipairs(KEYS) do
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end

@@ -1,9 +1,9 @@
--- Messages that claims took whose answers were lost.
+-- Find messages leased by claims whose replies were lost.
 -- KEYS: meta held
 -- ARGV: microseconds from now in which their leases begin to end (may be negative), their tokens
 -- Returns a list of ids and a list of their receipts.
 local meta, held = KEYS[1], KEYS[2]
-local PAGE, PAGES = 1000, 10 -- most leases one call looks at, and how often
+local PAGE, PAGES = 1000, 10 -- leases per page, and most pages of one call
 local time = redis.call('TIME')
 local from = string.format('%.0f', time[1] * 1000000 + time[2] + tonumber(ARGV[1]))
 local tokens = {}

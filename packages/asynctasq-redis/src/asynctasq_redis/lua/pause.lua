@@ -1,4 +1,4 @@
--- Let no more messages be taken.
+-- Pause a queue.
 -- KEYS: paused
--- Returns 1 if they could be until now.
+-- Returns 1 if it was not paused.
 return redis.call('SETNX', KEYS[1], 1)

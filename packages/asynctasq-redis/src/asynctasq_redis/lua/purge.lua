@@ -1,7 +1,7 @@
 -- Remove the first messages of one state.
 -- KEYS: bodies meta ready delayed held dead notes gone wake
 -- ARGV: 'ready' | 'delayed' | 'dead', most messages to remove at once
--- Returns how many were removed, and 1 when there may be more.
+-- Returns the number of removed messages, and 1 if there may be more.
 local bodies, meta, ready, delayed, held = unpack(KEYS, 1, 5)
 local dead, notes, gone, wake = unpack(KEYS, 6, 9)
 local state, limit = ARGV[1], tonumber(ARGV[2])

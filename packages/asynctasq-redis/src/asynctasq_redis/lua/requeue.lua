@@ -6,7 +6,7 @@ local dead, notes, meta, ready, wake = unpack(KEYS)
 local time = redis.call('TIME')
 local stamp = string.format('%.0f', time[1] * 1000000 + time[2])
 local done = {}
--- A key of another type is an error here, before anything has moved.
+-- A key of another type raises here, before anything has moved.
 redis.call('LLEN', ready)
 for _, key in ipairs({notes, meta}) do redis.call('HLEN', key) end
 for _, id in ipairs(ARGV) do

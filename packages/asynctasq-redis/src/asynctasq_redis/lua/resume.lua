@@ -1,5 +1,5 @@
--- Let messages be taken again, and wake those who wait for some.
+-- Resume a queue, and wake its waiters.
 -- KEYS: paused bodies wake
--- Returns 1 if they could not be until now.
+-- Returns 1 if it was paused.
 if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('ZADD', KEYS[3], 0, 'a', 0, 'b') end
 return redis.call('DEL', KEYS[1])

@@ -1,7 +1,7 @@
 -- Remove messages that are held.
 -- KEYS: bodies meta held
 -- ARGV: ids
--- Returns the ids that were removed.
+-- Returns the removed ids.
 local bodies, meta, held = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

@@ -1,4 +1,4 @@
--- Give messages back or keep them as dead, if they are still held.
+-- Retry or release messages, or keep them as dead, if they are still held.
 -- KEYS: meta held ready delayed dead notes wake
 -- ARGV: for each message: id, receipt, 'retry' | 'release' | 'dead', delay in microseconds, note
 -- Returns the positions (from 1) of those whose lease was lost.
@@ -9,7 +9,7 @@ local now = time[1] * 1000000 + time[2]
 local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
 local earliest = tonumber(first[2] or math.huge)
 local lost, woken, retime = {}, 0, false
--- A key of another type is an error here, before anything has moved.
+-- A key of another type raises here, before anything has moved.
 redis.call('LLEN', ready)
 redis.call('HLEN', notes)
 for _, key in ipairs({held, dead, wake}) do redis.call('ZCARD', key) end
@@ -27,7 +27,7 @@ for i = 1, #ARGV / 5 do
     end
     local due = now + tonumber(delay)
     local stamp = string.format('%.0f', due)
-    redis.call('ZREM', held, id) -- first, so that a full server lets the rest pass
+    redis.call('ZREM', held, id) -- first: a full server then accepts the other writes
     redis.call('HSET', meta, id, string.format('%d', attempt) .. given_back .. stamp)
     if outcome == 'dead' then
       redis.call('ZADD', dead, now, id)

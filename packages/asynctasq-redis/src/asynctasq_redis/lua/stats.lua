@@ -8,7 +8,7 @@ local later = string.format('(%.0f', now)
 local delays = redis.call('ZCOUNT', delayed, later, '+inf')
 local running = redis.call('ZCOUNT', held, later, '+inf')
 local buried = redis.call('ZCARD', dead)
--- Entries of deleted messages may lie in the list: what is ready is all the rest.
+-- The list may have entries of deleted messages, so ready is the total minus the other states.
 local count = redis.call('HLEN', bodies) - delays - running - buried
 if count == 0 then return {0, delays, running, buried, -1} end
 

@@ -1,4 +1,4 @@
--- Take queues that hold nothing off the set of names.
+-- Remove the names of empty queues from the set.
 -- KEYS: the set of names, then the bodies of each queue
 -- ARGV: the names of the queues
 local names = KEYS[1]

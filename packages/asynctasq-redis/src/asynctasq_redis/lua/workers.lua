@@ -1,4 +1,4 @@
--- Workers that are remembered still: pairs of microseconds since they were heard and what they said.
+-- Live workers: pairs of microseconds since the last heartbeat, and info.
 -- KEYS: expiries infos
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
