@@ -15,21 +15,21 @@ check:
 fix:
     uv run ruff format && uv run ruff check --fix
 
-# unit tests: they need nothing but Python
-test:
-    uv run pytest packages/asynctasq-core packages/asynctasq-cli
+# all tests that need no broker and do not take long
+test *options:
+    uv run pytest -q -n 4 --dist loadgroup {{options}}
 
 # the contract on one broker, or on all
 contract broker="*":
-    uv run pytest integration/test_contract_{{broker}}.py --require-brokers
+    uv run pytest integration/test_contract_{{broker}}.py --brokers=auto --require-brokers
 
 # everything that needs a broker
 integration:
-    uv run pytest integration -m "not install" --require-brokers
+    uv run pytest integration -m "not install" --brokers=auto --require-brokers
 
 # what production does to every driver, done on purpose; ends with a table
 faults *options:
-    uv run pytest integration/faults --require-brokers -n 4 --dist loadgroup {{options}}
+    uv run pytest integration/faults --brokers=local --require-brokers --slow --all-drivers -n 4 {{options}}
 
 # mixed work with faults at random, on a private server of one driver
 soak driver minutes="10":
@@ -37,11 +37,11 @@ soak driver minutes="10":
 
 # one package with only what it declares
 isolated name:
-    uv run --isolated --package asynctasq-{{name}} --no-dev --with 'pytest>=8' --with 'anyio>=4.4' --with pytest-timeout --with hypothesis python -m pytest packages/asynctasq-{{name}}
+    uv run --isolated --package asynctasq-{{name}} --no-dev --with 'pytest>=8' --with 'anyio>=4.4' --with pytest-timeout --with hypothesis python -m pytest packages/asynctasq-{{name}} --brokers=local
 
 # wheels, installed in clean environments
 build:
-    uv run pytest integration/test_install.py
+    uv run pytest integration/test_install.py --slow
 
 # the documentation as a site, in site/
 docs:
@@ -63,6 +63,6 @@ audit:
 bench broker:
     uv run python -m benchmarks {{broker}}
 
-# all that CI runs, or some groups of it: check demo docs isolated pythons readme
+# all that CI runs, or some groups of it: check demo docs readme isolated oldest containers flakiest
 ci *groups:
     bash .ci/run {{groups}}
