@@ -74,7 +74,7 @@ class _Tracing:
         ) as span:  # fmt: skip
             try:
                 yield _Sending(span)
-            except BaseException as error:
+            except BaseException as error:  # recorded, and raised again
                 _record(span, error)
                 raise
 

@@ -90,7 +90,7 @@ async def test_a_loop_that_does_not_move_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(handover, "PATIENCE", 0.2)
-    monkeypatch.setattr(handover, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(handover, "CHECK_INTERVAL", 0.05)
     driver = Slow()
     driver.open.set()
     one = dispatcher(driver)

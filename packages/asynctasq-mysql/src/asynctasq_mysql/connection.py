@@ -84,7 +84,7 @@ class Link:
             async with asyncio.timeout(OPEN_LIMIT):
                 await self._connection.ping()  # unlike connect(), it leaves cleaning up to us
                 await self._run(_SETUP)
-        except BaseException:
+        except BaseException:  # aborted, and raised again
             self.abort()
             raise
 

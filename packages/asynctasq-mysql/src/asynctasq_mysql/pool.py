@@ -29,7 +29,7 @@ class Pool:
             link = self._open_idle() or await self._new()
             try:
                 yield link
-            except BaseException as error:
+            except BaseException as error:  # aborted, and raised again
                 link.abort()
                 if isinstance(error, TimeoutError):
                     self._drop_idle()

@@ -104,7 +104,7 @@ async def open_pool(settings: PostgresSettings) -> Pool:
     async def open_it() -> Pool:
         try:
             return cast(Pool, await pool)
-        except BaseException:
+        except BaseException:  # terminated, and raised again
             pool.terminate()
             raise
 

@@ -62,7 +62,7 @@ class Fetch:
                 await self._wait(left)
                 for consumer in self._joined:
                     self._take(consumer)
-        except BaseException:
+        except BaseException:  # given back, and raised again
             give_back(self._taken)
             self._taken = []
             raise

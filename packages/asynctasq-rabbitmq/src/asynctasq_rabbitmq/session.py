@@ -67,7 +67,7 @@ class Session:
         session = cls(settings, thread)
         try:
             await session.run(session.open)
-        except BaseException:
+        except BaseException:  # ended, and raised again
             await session.end()
             raise
         return session

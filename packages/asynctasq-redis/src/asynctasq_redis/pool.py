@@ -90,8 +90,7 @@ async def let_go(closing: Awaitable[object]) -> None:
     try:
         async with asyncio.timeout(CLOSE_LIMIT):
             await closing
-    except Exception:
-        # the client library passes on any error of a broken transport
+    except Exception:  # redis-py passes on any error of a broken transport
         logger.debug("a connection to Redis was not closed in order", exc_info=True)
 
 
@@ -106,7 +105,7 @@ async def exchange(link: Link, commands: Sequence[Command]) -> list[object]:
             if any(is_from_a_replica(reply) for reply in replies):
                 await link.disconnect(nowait=True)  # the next connection may reach the new master
             return replies
-    except BaseException:
+    except BaseException:  # disconnected, and raised again
         await link.disconnect(nowait=True)  # an unread reply may follow
         raise
 

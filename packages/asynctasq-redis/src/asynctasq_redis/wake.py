@@ -91,7 +91,7 @@ class Wait:
                 with resets():
                     await link.send_packed_command(packed([command]), check_health=False)
                 return await link.read_response() is not None
-        except BaseException:
+        except BaseException:  # disconnected, and raised again
             seat.client_id = None
             await link.disconnect(nowait=True)
             raise

@@ -41,7 +41,7 @@ class Peek:
         """Receive all messages; after a failure those received so far become visible again."""
         try:
             await self._receive_all()
-        except BaseException:
+        except BaseException:  # given back, and raised again
             await self._give_back()
             raise
         return self

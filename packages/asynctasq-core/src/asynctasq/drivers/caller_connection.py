@@ -53,8 +53,7 @@ def is_of(connection: object, *packages: str) -> bool:
 def _of_django(connection: Any) -> object:
     try:
         connection.ensure_connection()
-    except Exception as error:
-        # Django's exception class cannot be named without importing Django
+    except Exception as error:  # Django's class has no name without importing Django
         if type(error).__name__ != "SynchronousOnlyOperation":
             raise
         raise BrokerRejected(

@@ -79,7 +79,7 @@ class SessionDriver(BaseDriver, Generic[SessionT]):
         session = self.make_session()
         try:
             await session.open()
-        except BaseException:
+        except BaseException:  # closed, and raised again
             self._loop = None
             await session.close()
             raise

@@ -161,7 +161,7 @@ def forks_end_here(pid: int) -> Generator[None, None, None]:
     """
     try:
         yield
-    except BaseException as error:
+    except BaseException as error:  # a fork ends here, whatever was raised
         if os.getpid() != pid:
             _leave(error)
         raise

@@ -110,7 +110,7 @@ class Children:
             child = self._take() or await self._new()
             try:
                 yield Session(child, new_mark(next(self._numbers)), self._threads)
-            except BaseException:
+            except BaseException:  # killed, and raised again
                 child.kill()
                 await asyncio.shield(self._own(self._reap(child)))
                 raise
@@ -192,7 +192,7 @@ class Children:
         self._all.add(child)
         try:
             await in_time(self._threads, child, child.start, START_LIMIT)
-        except BaseException as error:
+        except BaseException as error:  # reaped, and raised again
             self._own(self._reap(child))
             if isinstance(error, ChildDied | TooLong):
                 raise _not_started(error) from None

@@ -43,14 +43,14 @@ class Client:
 
     @property
     def config(self) -> Config:
-        """What `init` was given; what the environment says, if it was not called."""
+        """The configuration given to `init`, or the environment's if `init` was not called."""
         if self._config is None:
             self._config = Config()
         return self._config
 
     @property
     def serializer(self) -> BaseSerializer:
-        """What turns calls into bytes."""
+        """Turns calls into bytes."""
         return self._serializer
 
     def configure(
@@ -60,7 +60,7 @@ class Client:
         make_driver: Callable[[], BaseDriver] | None = None,
         emitters: Sequence[EventEmitter] | None = None,
     ) -> None:
-        """Use these from now on; loops that dispatched already get a new dispatcher."""
+        """Uses these from now on; loops that already have a dispatcher get a new one."""
         self._config = config
         self._make_driver = make_driver
         if serializer is not None:
@@ -70,54 +70,54 @@ class Client:
         self._version += 1
 
     def make_driver(self) -> BaseDriver:
-        """A driver as configured, not connected."""
+        """Makes a driver as configured, not connected."""
         make = self._make_driver or partial(DriverFactory.create_from_config, self.config)
         return make()
 
     async def dispatch(
         self, call: TaskCall[object], *, connection: object | None = None
     ) -> TaskHandle:
-        """Store one call; see `TaskCall.dispatch`."""
-        return await (await self._here()).dispatch(call, connection=connection)
+        """Stores one call; see `TaskCall.dispatch`."""
+        return await (await self._dispatcher()).dispatch(call, connection=connection)
 
     async def dispatch_many(
         self, calls: Sequence[TaskCall[object]], *, connection: object | None = None
     ) -> list[TaskHandle]:
-        """Store many calls in one round trip."""
-        return await (await self._here()).dispatch_many(calls, connection=connection)
+        """Stores many calls in one round trip."""
+        return await (await self._dispatcher()).dispatch_many(calls, connection=connection)
 
     def dispatch_sync(
         self, call: TaskCall[object], *, connection: object | None = None
     ) -> TaskHandle:
-        """Store one call from synchronous code; blocks until it is stored."""
+        """Stores one call from synchronous code; blocks until it is stored."""
         if connection is not None:  # in this thread, where the connection belongs
             codec = codec_of(self._serializer, self.config.signing_keys)
             message = MessageBuilder(self.make_driver(), codec, self.config).store_sync(
                 call, connection
             )
             if self._emitters:
-                self._open_portal().run(partial(self.tell, enqueued(call, message)))
+                self._open_portal().run(partial(self.emit, enqueued(call, message)))
             return handles([call], [message])[0]
         return self._open_portal().run(partial(self.dispatch, call))
 
-    async def tell(self, event: TaskEnqueued) -> None:
-        """Tell those who listen."""
-        (await self._here()).tell(event)
+    async def emit(self, event: TaskEnqueued) -> None:
+        """Emits an event to this process's emitters."""
+        (await self._dispatcher()).emit(event)
 
     async def close(self) -> None:
-        """Finish and disconnect what this event loop uses."""
+        """Finishes the dispatcher of this event loop and disconnects it."""
         _, dispatcher = self._dispatchers.pop(asyncio.get_running_loop(), (0, None))
         if dispatcher is not None:
             await dispatcher.close()
 
     def end_thread(self) -> None:
-        """End the thread behind `dispatch_sync`, if there is one."""
+        """Ends the thread behind `dispatch_sync`, if there is one."""
         if self._portal is not None:
             self._portal.close(self.close)
             self._portal = None
 
     def forget_threads(self) -> None:
-        """Start anew in a forked child, where threads and connections are the parent's."""
+        """Starts anew in a forked child, where threads and connections are the parent's."""
         self._dispatchers = WeakKeyDictionary()
         self._closers = WeakKeyDictionary()
         self._portal = None
@@ -129,7 +129,7 @@ class Client:
                 self._portal = Portal()
             return self._portal
 
-    async def _here(self) -> Dispatcher:
+    async def _dispatcher(self) -> Dispatcher:
         loop = asyncio.get_running_loop()
         version, dispatcher = self._dispatchers.get(loop, (0, None))
         if dispatcher is not None and version == self._version:
@@ -147,11 +147,11 @@ class Client:
         return dispatcher
 
     async def _close_with_loop(self, loop: Loop) -> AsyncGenerator[None, None]:
-        """Close when the loop ends: ``asyncio.run`` finishes the generators it has seen."""
+        """Closes when the loop ends: ``asyncio.run`` finishes asynchronous generators."""
         try:
             yield
         finally:
-            del self._closers[loop]  # it knows its loop, so it would keep it alive
+            del self._closers[loop]  # it references its loop, and would keep it alive
             await self.close()
 
 
@@ -185,8 +185,8 @@ def init(
             not given comes from the environment, ``.env`` or ``pyproject.toml``, as it does
             when `init` is never called.
         serializer: how messages are written; `MsgpackSerializer` by default.
-        emitters: who is told of each call that is stored; see `asynctasq.events`. A worker's own
-            are told of what its tasks dispatch.
+        emitters: receive an event for each stored call; see `asynctasq.events`. A worker's own
+            receive those of the calls that its tasks dispatch.
 
     Raises:
         ConfigError: an unknown name or a bad value.

@@ -1,4 +1,4 @@
-"""Takes calls to the broker: one driver, one event loop, round trips shared by all callers."""
+"""Stores calls in batches: one driver, one event loop, round trips shared by all callers."""
 
 import asyncio
 import logging
@@ -29,21 +29,21 @@ CLOSE_LIMIT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """Messages of one caller, and the future that tells it."""
+    """The messages of one caller, and a future that is resolved when they are stored."""
 
     messages: Sequence[Message]
     stored: "asyncio.Future[None]"
 
 
 class Dispatcher:
-    """Dispatches calls through `driver`; connects when the first comes.
+    """Dispatches calls through `driver`; connects on the first call.
 
     A call is durable in the broker when `dispatch` returns. Calls that are dispatched while a
     round trip is under way share the next one. It belongs to the event loop on which it was
     made: calls from other loops and threads are stored there.
 
     Args:
-        events: is told of what was stored; started by others, ended here by `close`.
+        events: receives an event for each stored call; `close` ends it.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class Dispatcher:
     async def dispatch(
         self, call: TaskCall[object], *, connection: object | None = None
     ) -> TaskHandle:
-        """Store one call; see `TaskCall.dispatch`."""
+        """Stores one call; see `TaskCall.dispatch`."""
         return (await self.dispatch_many([call], connection=connection))[0]
 
     async def dispatch_many(
         self, calls: Sequence[TaskCall[object]], *, connection: object | None = None
     ) -> list[TaskHandle]:
-        """Store many calls in one round trip; all or, with `EnqueueFailed`, a part of them."""
+        """Stores many calls in one round trip; all or, with `EnqueueFailed`, a part of them."""
         if connection is None and asyncio.get_running_loop() is not self._loop:
             return await Handover(partial(self._send, calls), self._loop).result()
         return await self._send(calls, connection)
@@ -72,22 +72,22 @@ class Dispatcher:
     def dispatch_sync(
         self, call: TaskCall[object], *, connection: object | None = None
     ) -> TaskHandle:
-        """Store one call from another thread than the event loop's."""
+        """Stores one call from another thread than the event loop's."""
         if connection is not None:
             message = self._builder.store_sync(call, connection)
             if self._events:
-                self._emit(enqueued(call, message))
+                self._emit_threadsafe(enqueued(call, message))
             return handles([call], [message])[0]
         if _running_loop() is self._loop:
             raise TaskError("dispatch_sync() would block this event loop: await dispatch() instead")
         return Handover(partial(self.dispatch, call), self._loop).wait()
 
-    def tell(self, event: TaskEnqueued) -> None:
-        """Tell those who listen; to be called on its event loop."""
+    def emit(self, event: TaskEnqueued) -> None:
+        """Emits an event; must be called on its event loop."""
         self._events.emit(lambda: event)
 
     async def flush(self, timeout: float = CLOSE_LIMIT) -> None:
-        """Finish what is under way within `timeout` seconds.
+        """Finishes what is under way within `timeout` seconds.
 
         For a call that is not stored by then, `dispatch` raises `BrokerUnavailable`.
         """
@@ -97,10 +97,10 @@ class Dispatcher:
         except TimeoutError:
             error = BrokerUnavailable(f"the broker did not answer within {timeout:g} s at the end")
             for order in await self._orders.stop():
-                _tell(order, error)
+                _resolve(order, error)
 
     async def close(self, timeout: float = CLOSE_LIMIT) -> None:
-        """Finish what is under way, as `flush`, and disconnect within as many seconds again."""
+        """Finishes what is under way, as `flush`, and disconnects within `timeout` seconds more."""
         try:
             await self.flush(timeout)
             async with asyncio.timeout(timeout):
@@ -138,12 +138,12 @@ class Dispatcher:
             try:
                 await order.stored
             except EnqueueFailed as error:
-                await self._tell_stored(calls, messages, but={*error.rejected})
+                await self._emit_stored(calls, messages, but={*error.rejected})
                 raise
-        await self._tell_stored(calls, messages)
+        await self._emit_stored(calls, messages)
         return handles(calls, messages)
 
-    async def _tell_stored(
+    async def _emit_stored(
         self,
         calls: Sequence[TaskCall[object]],
         messages: Sequence[Message],
@@ -153,30 +153,30 @@ class Dispatcher:
             return
         for number, (call, message) in enumerate(zip(calls, messages, strict=True), 1):
             if message.id not in but:
-                self._emit(enqueued(call, message))
+                self._emit_threadsafe(enqueued(call, message))
             if number % BATCH == 0:  # let emitters follow, before their buffers are full
                 await asyncio.sleep(0)
 
-    def _emit(self, event: TaskEnqueued) -> None:
+    def _emit_threadsafe(self, event: TaskEnqueued) -> None:
         if _running_loop() is self._loop:
-            self.tell(event)
+            self.emit(event)
         else:
-            with suppress(RuntimeError):  # its loop is closed, and nobody listens any more
-                self._loop.call_soon_threadsafe(self.tell, event)
+            with suppress(RuntimeError):  # its loop is closed
+                self._loop.call_soon_threadsafe(self.emit, event)
 
     async def _commit(self, orders: Sequence[_Order]) -> None:
-        """Store the messages of `orders`, and answer each of these, whatever happens."""
-        # what was interrupted comes again, the answered part of it, too
-        waiting = [order for order in orders if not _is_answered(order)]
+        """Stores the messages of `orders`, and resolves each order, whatever happens."""
+        # an interrupted batch is committed again, with its resolved orders
+        waiting = [order for order in orders if not _is_resolved(order)]
         try:
             await self._enqueue(waiting)
         except GeneratorExit:  # the loop is gone, and the callers with it
             raise
-        except BaseException as error:  # for the callers to know, whatever it is
+        except BaseException as error:  # each caller gets it
             if was_cancelled(error):  # by the end of the program, which may wait for this
                 raise
             for order in waiting:
-                _tell(order, _as_exception(error))
+                _resolve(order, _as_exception(error))
             if isinstance(error, (SystemExit, KeyboardInterrupt)):
                 raise
 
@@ -187,34 +187,34 @@ class Dispatcher:
             await self._driver.connect()
             await self._driver.enqueue([m for order in orders for m in order.messages])
         except BrokerRejected as error:
-            await self._tell_rejected(orders, error)
+            await self._resolve_rejected(orders, error)
         except EnqueueFailed as error:
             for order in orders:
-                _tell_part(order, error)
+                _resolve_part(order, error)
         else:
             for order in orders:
-                _tell(order)
+                _resolve(order)
 
-    async def _tell_rejected(self, orders: Sequence[_Order], error: BrokerRejected) -> None:
+    async def _resolve_rejected(self, orders: Sequence[_Order], error: BrokerRejected) -> None:
         if len(orders) == 1:
-            return _tell(orders[0], error)
+            return _resolve(orders[0], error)
         for order in orders:  # one caller's message must not fail the others
             await self._commit([order])
         return None
 
 
-def _is_answered(order: _Order) -> bool:
+def _is_resolved(order: _Order) -> bool:
     return order.stored.done() and not order.stored.cancelled()
 
 
 def _as_exception(error: BaseException) -> Exception:
-    """What a future takes: a driver that raises SystemExit must not end its callers."""
+    """The exception for a future: a driver's SystemExit must not end the callers."""
     if isinstance(error, Exception):
         return error
     return BrokerUnavailable(f"storing was interrupted by {error!r}")
 
 
-def _tell(order: _Order, error: Exception | None = None) -> None:
+def _resolve(order: _Order, error: Exception | None = None) -> None:
     if order.stored.done():  # its caller was cancelled
         return
     if error is None:
@@ -223,12 +223,12 @@ def _tell(order: _Order, error: Exception | None = None) -> None:
         order.stored.set_exception(error)
 
 
-def _tell_part(order: _Order, error: EnqueueFailed) -> None:
+def _resolve_part(order: _Order, error: EnqueueFailed) -> None:
     mine = {message.id for message in order.messages}
-    rejected = mine.difference(error.accepted)  # also what the driver says nothing of
+    rejected = mine.difference(error.accepted)  # also those that the driver does not mention
     accepted = [message_id for message_id in error.accepted if message_id in mine]
     failed = EnqueueFailed(str(error), accepted=accepted, rejected=sorted(rejected))
-    _tell(order, failed if rejected else None)
+    _resolve(order, failed if rejected else None)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -1,4 +1,4 @@
-"""Runs work on the event loop of another thread, and waits for it, but not for ever."""
+"""Runs a coroutine on the event loop of another thread, and waits for it with a limit."""
 
 import asyncio
 import concurrent.futures
@@ -12,8 +12,8 @@ T = TypeVar("T")
 
 #: Seconds that a loop may be blocked, or stand still, before a caller gives up.
 PATIENCE = 30.0
-#: Seconds between two looks at it.
-LOOK_AGAIN = 1.0
+#: Seconds between two checks of it.
+CHECK_INTERVAL = 1.0
 
 
 class Handover(Generic[T]):
@@ -34,10 +34,10 @@ class Handover(Generic[T]):
         self._future = self._submit()
 
     def wait(self) -> T:
-        """Block this thread until the work is done; returns its result, or raises its error."""
+        """Blocks this thread until the work is done; returns its result, or raises its error."""
         try:
             while not self._future.done():
-                concurrent.futures.wait([self._future], timeout=LOOK_AGAIN)
+                concurrent.futures.wait([self._future], timeout=CHECK_INTERVAL)
                 self._check()
             return self._future.result()
         finally:
@@ -49,7 +49,7 @@ class Handover(Generic[T]):
         waiter = asyncio.wrap_future(self._future)
         try:
             while not waiter.done():
-                await asyncio.wait([waiter], timeout=LOOK_AGAIN)
+                await asyncio.wait([waiter], timeout=CHECK_INTERVAL)
                 self._check()
             return waiter.result()
         finally:
@@ -76,7 +76,7 @@ class Handover(Generic[T]):
         now = time.monotonic()
         if self._loop.is_closed():
             raise _closed()
-        if self._taken and self._loop.is_running():  # how long it takes is the broker's affair
+        if self._taken and self._loop.is_running():  # the broker limits how long it takes
             self._deadline = now + PATIENCE
         elif now > self._deadline:
             raise BrokerUnavailable(

@@ -43,11 +43,11 @@ class Portal:
             ) from error
 
     def run(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine on this thread's loop and wait for it."""
+        """Runs a coroutine on this thread's loop and waits for it."""
         return Handover(make, self._loop).wait()
 
     def close(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run a last coroutine, and end the thread."""
+        """Runs a last coroutine, and ends the thread."""
         last = asyncio.run_coroutine_threadsafe(make(), self._loop)
         concurrent.futures.wait([last], timeout=CLOSE_LIMIT)
         self._stop()
@@ -58,7 +58,7 @@ class Portal:
         try:
             self._thread.start()
             started.result(START_LIMIT)
-        except BaseException:
+        except BaseException:  # undone, and raised again
             self._stop()
             raise
 
@@ -66,7 +66,7 @@ class Portal:
         try:
             self._loop.call_soon(started.set_result, None)
             self._loop.run_forever()
-        except BaseException as error:
+        except BaseException as error:  # raised in the thread that waits
             if started.done():
                 raise
             started.set_exception(error)

@@ -77,7 +77,7 @@ class Starter:
                 settlement = await work(attempt)
             else:  # cancelled before this first step
                 settlement = self._executor.interrupted(attempt)
-        except BaseException as error:
+        except BaseException as error:  # every attempt needs an outcome
             if isinstance(error, GeneratorExit) and current_task() is not attempt.task:
                 raise  # the event loop was closed
             settlement = await self._executor.unexpected(attempt, error)

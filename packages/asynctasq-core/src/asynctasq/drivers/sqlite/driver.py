@@ -55,7 +55,7 @@ class SQLiteDriver(BaseDriver):
         self._thread = DatabaseThread(Database(self._path, cast(SQLiteSettings, self.settings)))
         try:
             await self._call(Database.open)
-        except BaseException:
+        except BaseException:  # undone, and raised again
             await self.disconnect()
             raise
 

@@ -74,7 +74,7 @@ def open_file(path: Path, *, synchronous: str, busy_timeout: float) -> sqlite3.C
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
-    except BaseException:
+    except BaseException:  # closed, and raised again
         connection.close()
         raise
     return connection
