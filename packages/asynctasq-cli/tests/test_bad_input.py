@@ -19,7 +19,7 @@ CASES: list[tuple[list[str], int, str]] = [
     (["--sqlite-path", "nowhere/x.db"], 1, "nowhere is no directory"),
     (["--sqlite-path", "tasks.py"], 1, "it is no SQLite database"),
     (["--url", "pigeon://x"], 2, "no driver reads pigeon:// URLs"),
-    (["--url", "redis://[x"], 2, "url: Invalid IPv6 URL"),
+    (["--url", "redis://[x"], 2, "url: malformed; "),
     (["redis://user:canary@host"], 2, "unexpected extra argument (redis://***@host)"),
 ]
 

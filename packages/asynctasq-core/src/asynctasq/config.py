@@ -133,8 +133,10 @@ class Config(Settings):
 def _scheme(url: SecretStr) -> str:
     try:
         return urlsplit(url.get_secret_value()).scheme
-    except ValueError as error:  # its text describes the fault
-        raise ConfigError(f"url: {error}") from None
+    except ValueError:  # its text may quote the password
+        raise ConfigError(
+            "url: malformed; percent-encode special characters, and close each bracket"
+        ) from None
 
 
 def _check_names(config: Config, names: set[str]) -> None:

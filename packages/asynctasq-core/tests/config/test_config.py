@@ -150,3 +150,9 @@ def test_init_takes_a_config_keywords_or_a_mapping() -> None:
 def test_an_unknown_driver_is_a_driver_not_found() -> None:
     with pytest.raises(DriverNotFound):
         registry.driver_class("nothing")
+
+
+def test_a_malformed_url_is_refused_without_its_password() -> None:
+    with pytest.raises(ConfigError, match="url: malformed") as caught:
+        Config(url="redis://user:p\u2100secret@host")
+    assert "secret" not in str(caught.value)

@@ -49,7 +49,10 @@ class SQSSettings(DriverSettings):
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
         if value is not None:
-            parts = urlsplit(value)
+            try:
+                parts = urlsplit(value)
+            except ValueError:  # its text may quote a password
+                raise ValueError("malformed URL") from None
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("write a URL such as https://sqs.us-west-2.amazonaws.com/…")
             if "@" in parts.netloc:
