@@ -275,14 +275,14 @@ def test_a_dead_task_is_requeued_and_others_are_deleted(page: Page, broker: Brok
     assert broker.counts("q") == (1, 2)
     page.until(lambda: len(page.browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 2)
     page.click(lambda: page.button("Purge all"))
-    page.sees("They are removed for good.")
+    page.sees("They are removed permanently.")
     page.click(lambda: page.button("Leave it"))
     page.until(lambda: not page.browser.find_elements(By.CSS_SELECTOR, "dialog[open]"))
     assert broker.counts("q") == (1, 2)
     page.click(lambda: page.button("Purge all"))
     page.click(lambda: page.find("#ask-yes"))
     page.sees("q: 2 removed")
-    page.sees("Nothing is dead.")
+    page.sees("No dead tasks.")
     assert broker.counts("q") == (1, 0)
     page.is_clean()
 
@@ -356,7 +356,7 @@ def test_a_lost_server_is_shown_and_comes_back(
     page.sign_in()
     process.kill()
     process.wait()
-    page.until(lambda: "server does not answer" in page.find("#banner").text)
+    page.until(lambda: "server does not respond" in page.find("#banner").text)
     port = re.search(r":(\d+)/", url)
     assert port is not None
     serve(broker, port=int(port[1]))  # the session outlives it

@@ -11,56 +11,11 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass, field
 
 from asynctasq.drivers.base_driver import Delivery, Message, Outcome, Settlement
 from asynctasq.drivers.capabilities.workers import WorkerInfo
+from asynctasq.drivers.memory_queue import Entry, Queue, is_due, stats_of, stored
 from asynctasq.drivers.stored import QueueStats, State, StoredMessage
-
-
-@dataclass(slots=True)
-class Entry:
-    """A stored message; it is held while it has a receipt, dead when it has a `died_at`."""
-
-    message: Message
-    order: int
-    visible_at: float
-    attempt: int = 0
-    receipt: int | None = None
-    abandoned: bool = False
-    died_at: float | None = None
-    note: str = ""
-
-    def state(self, now: float) -> State:
-        """The state of the message at `now`."""
-        if self.died_at is not None:
-            return State.DEAD
-        if self.visible_at <= now:
-            return State.READY
-        return State.DELAYED if self.receipt is None else State.RUNNING
-
-
-@dataclass(slots=True)
-class Queue:
-    """Entries by id, and a heap of the moments at which they become deliverable."""
-
-    entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
-    heap: list[tuple[float, int, str]] = field(default_factory=list[tuple[float, int, str]])
-
-    def move(self, entry: Entry, visible_at: float) -> None:
-        """Make `entry` deliverable from `visible_at` on."""
-        entry.visible_at = visible_at
-        heapq.heappush(self.heap, (visible_at, entry.order, entry.message.id))
-
-    def next_visible(self) -> float | None:
-        """The time at which the next message becomes deliverable; None without one."""
-        while self.heap:
-            visible_at, _, message_id = self.heap[0]
-            entry = self.entries.get(message_id)
-            if entry and entry.visible_at == visible_at and entry.died_at is None:
-                return visible_at
-            heapq.heappop(self.heap)  # stale: moved, dead or removed since it was pushed
-        return None
 
 
 class MemoryStore:
@@ -95,7 +50,7 @@ class MemoryStore:
             taken: list[Delivery] = []
             for name in self._running(queues):
                 queue = self._queues[name]
-                while len(taken) < limit and _is_due(queue.next_visible(), now):
+                while len(taken) < limit and is_due(queue.next_visible(), now):
                     entry = queue.entries[heapq.heappop(queue.heap)[2]]
                     entry.attempt += 1
                     entry.abandoned |= entry.receipt is not None
@@ -155,7 +110,7 @@ class MemoryStore:
         with self._lock:
             now = self._clock()
             return [
-                _stats(name, queue, now)
+                stats_of(name, queue, now)
                 for name, queue in sorted(self._queues.items())
                 if queue.entries
             ]
@@ -168,13 +123,13 @@ class MemoryStore:
             entries.sort(
                 key=lambda e: (e.visible_at, e.order) if not e.died_at else (-e.died_at, 0)
             )
-            return [_stored(entry, now) for entry in entries]
+            return [stored(entry, now) for entry in entries]
 
     def find(self, queue: str, ids: Sequence[str]) -> list[StoredMessage]:
         """Those of `ids` that are stored."""
         with self._lock:
             now = self._clock()
-            return [_stored(entry, now) for entry in self._entries(queue, ids)]
+            return [stored(entry, now) for entry in self._entries(queue, ids)]
 
     def requeue(self, queue: str, ids: Sequence[str]) -> list[str]:
         """Make dead messages deliverable, with no attempts counted."""
@@ -283,30 +238,3 @@ class MemoryStore:
                 loop.call_soon_threadsafe(event.set)
             except RuntimeError:  # its loop was closed without a disconnect
                 del self._waiters[event]
-
-
-def _is_due(moment: float | None, now: float) -> bool:
-    return moment is not None and moment <= now
-
-
-def _stats(name: str, queue: Queue, now: float) -> QueueStats:
-    states = [entry.state(now) for entry in queue.entries.values()]
-    ready = [e.visible_at for e in queue.entries.values() if e.state(now) is State.READY]
-    return QueueStats(
-        name,
-        ready=len(ready),
-        delayed=states.count(State.DELAYED),
-        running=states.count(State.RUNNING),
-        dead=states.count(State.DEAD),
-        oldest=now - min(ready) if ready else None,
-    )
-
-
-def _stored(entry: Entry, now: float) -> StoredMessage:
-    message = entry.message
-    since = entry.visible_at if entry.died_at is None else entry.died_at
-    state = entry.state(now)
-    seconds = abs(since - now)
-    return StoredMessage(
-        message.id, message.queue, message.body, state, entry.attempt, seconds, entry.note
-    )

@@ -1,4 +1,4 @@
-// Asks the server; what it refuses is an Error with its one line.
+// Requests to the server; a refused request throws an Error with the server's message.
 
 export async function get(path, query = {}) {
   const words = new URLSearchParams(query).toString();
@@ -22,19 +22,19 @@ async function send(path, options) {
   try {
     return await fetch(new URL(path, document.baseURI), options);
   } catch {
-    throw new Error("The dashboard's server does not answer.");
+    throw new Error("The dashboard's server does not respond.");
   }
 }
 
-async function read(answer) {
-  if (answer.ok) return answer.json();
-  let why = `The server answered with ${answer.status}.`;
+async function read(response) {
+  if (response.ok) return response.json();
+  let reason = `The server responded with status ${response.status}.`;
   try {
-    why = (await answer.json()).error ?? why;
+    reason = (await response.json()).error ?? reason;
   } catch {
-    // not ours: a proxy's page
+    // not JSON: an error page of a proxy
   }
-  const error = new Error(why);
-  error.status = answer.status;
+  const error = new Error(reason);
+  error.status = response.status;
   throw error;
 }

@@ -1,4 +1,4 @@
-// Asks before anything is lost, and says what was done.
+// Confirms destructive actions, runs actions, and shows their results.
 import { act } from "./api.js";
 import { say } from "./dom.js";
 
@@ -24,7 +24,7 @@ export function tell(text, wrong = false) {
   fading = setTimeout(() => say(said, ""), wrong ? 12000 : 5000);
 }
 
-// Does one action with its button out of use meanwhile; returns whether it was done.
+// Runs an action with its button disabled; returns whether it succeeded.
 export async function perform(button, name, body) {
   button.disabled = true;
   try {

@@ -1,13 +1,13 @@
-// What can be done with the chosen messages of a page, and with all of a state.
+// The bar of actions on the selected messages of a page, and on all messages of a state.
 import { confirmed, perform } from "./ask.js";
 import { el, say } from "./dom.js";
 import { plural, STATE_NAMES } from "./format.js";
 
 export function bulk(queue, state, facts, chosen, done) {
   let shown = [];
-  const everything = el("input", { type: "checkbox", "aria-label": "Choose all on this page" });
+  const everything = el("input", { type: "checkbox", "aria-label": "Select all on this page" });
   const count = el("span", { class: "chosen" });
-  const some = chosenButtons(state, facts).map(([text, action, danger]) =>
+  const selected = chosenButtons(state, facts).map(([text, action, danger]) =>
     button(text, danger, async (self) => {
       const ids = [...chosen];
       if (danger && !(await confirmed(`${text} ${plural(ids.length, "task")}?`, lost(state, queue), text))) return;
@@ -15,7 +15,7 @@ export function bulk(queue, state, facts, chosen, done) {
       done();
     }));
   const all = allButtons(queue, state, done);
-  const node = el("div", { class: "bulk" }, el("label", {}, everything, count), ...some, el("span", { class: "gap" }), ...all);
+  const node = el("div", { class: "bulk" }, el("label", {}, everything, count), ...selected, el("span", { class: "gap" }), ...all);
   everything.addEventListener("change", () => {
     for (const task of shown) {
       if (everything.checked) chosen.add(task.id);
@@ -29,8 +29,8 @@ export function bulk(queue, state, facts, chosen, done) {
     node.hidden = shown.length === 0;
     everything.checked = shown.length > 0 && chosen.size === shown.length;
     everything.indeterminate = chosen.size > 0 && !everything.checked;
-    say(count, chosen.size ? `${chosen.size} chosen` : "Choose all");
-    for (const one of some) one.disabled = chosen.size === 0;
+    say(count, chosen.size ? `${chosen.size} selected` : "Select all");
+    for (const button of selected) button.disabled = chosen.size === 0;
   };
   node.update();
   return node;
@@ -59,10 +59,10 @@ function allButtons(queue, state, done) {
 }
 
 function lost(state, queue) {
-  const what = state === "running"
-    ? "Their workers are told to stop them, within a third of a lease."
-    : "They are removed for good.";
-  return `Queue ${queue}. ${what}`;
+  const effect = state === "running"
+    ? "Their workers stop them within a third of a lease."
+    : "They are removed permanently.";
+  return `Queue ${queue}. ${effect}`;
 }
 
 function button(text, danger, act) {

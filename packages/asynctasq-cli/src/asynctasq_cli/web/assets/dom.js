@@ -1,6 +1,6 @@
-// Makes and updates elements. All text goes through `visible`, and none is ever parsed as HTML.
+// Makes and updates elements. All text passes through `visible`; none is ever parsed as HTML.
 
-// control characters, those that turn text around, and those without a glyph
+// control characters, bidirectional controls, and characters without a glyph
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
 
 export function visible(value) {
@@ -31,7 +31,7 @@ export function el(name, attributes = {}, ...children) {
   return made;
 }
 
-// Changes a node's text only if it differs: what people have selected stays selected.
+// Changes a node's text only if it differs, to keep the user's selection.
 export function say(node, value) {
   const text = visible(value);
   if (node.textContent !== text) node.textContent = text;
@@ -41,7 +41,7 @@ export function put(node, ...children) {
   node.replaceChildren(...children.filter((child) => child));
 }
 
-// Makes the children of `parent` those of `items`, keeping the elements of those it had.
+// Updates the children of `parent` to match `items`, reusing the elements of known items.
 // `make(item)` returns an element with a method `update(item)`.
 export function keep(parent, items, key, make) {
   const had = parent.kept ?? new Map();

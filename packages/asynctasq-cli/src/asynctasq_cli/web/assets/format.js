@@ -1,4 +1,4 @@
-// Numbers and times for people.
+// Formats counts, rates, durations and sizes.
 
 const COUNT = new Intl.NumberFormat("en");
 
@@ -30,9 +30,9 @@ export function duration(seconds) {
   const first = UNITS.findIndex(([size]) => left >= size);
   const words = [];
   for (const [size, name] of UNITS.slice(first, first + 2)) {
-    const whole = Math.floor(left / size);
-    left -= whole * size;
-    if (whole) words.push(`${whole} ${name}`);
+    const amount = Math.floor(left / size);
+    left -= amount * size;
+    if (amount) words.push(`${amount} ${name}`);
   }
   return words.join(" ");
 }
@@ -45,7 +45,7 @@ export function when(task) {
     case "delayed":
       return `in ${time}`;
     case "running":
-      return task.seconds < 0 ? `lease ran out ${time} ago` : `lease ends in ${time}`;
+      return task.seconds < 0 ? `lease expired ${time} ago` : `lease ends in ${time}`;
     default:
       return `${time} ago`;
   }
@@ -57,8 +57,8 @@ export function size(bytes) {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
-export function plural(number, one, many = `${one}s`) {
-  return `${count(number)} ${number === 1 ? one : many}`;
+export function plural(number, singular, plural = `${singular}s`) {
+  return `${count(number)} ${number === 1 ? singular : plural}`;
 }
 
 export const STATE_NAMES = { ready: "Ready", delayed: "Delayed", running: "Running", dead: "Dead" };

@@ -1,7 +1,7 @@
-// Snapshots as they come, and whether they come.
+// The stream of snapshots from the server, and its current problem.
 
 export class Live {
-  // `refused` is called when the server answers, and gives no snapshots.
+  // `refused` is called when the server rejects the stream.
   constructor(refused) {
     this.refused = refused;
     this.snapshot = null;
@@ -18,11 +18,11 @@ export class Live {
       this.change(null);
     });
     source.addEventListener("problem", (event) => {
-      this.change({ where: "broker", why: JSON.parse(event.data).problem });
+      this.change({ where: "broker", reason: JSON.parse(event.data).problem });
     });
     source.addEventListener("error", () => {
-      this.change({ where: "server", why: "The dashboard's server does not answer." });
-      // refused, not lost: the browser gives up by itself
+      this.change({ where: "server", reason: "The dashboard's server does not respond." });
+      // the browser reconnects by itself unless the stream was rejected
       if (source.readyState !== EventSource.CLOSED) return;
       this.refused();
       setTimeout(() => this.start(), 5000);

@@ -1,4 +1,4 @@
-// Starts the page: facts, snapshots, and the view that the address names.
+// Starts the page: capabilities, snapshots, and the view for the current URL.
 import { get, post } from "./api.js";
 import { tell } from "./ask.js";
 import { put, say } from "./dom.js";
@@ -15,12 +15,12 @@ const live = new Live(() => get("api/facts").catch(signIn));
 let context = null;
 let view = null;
 
-function choose([name, ...rest]) {
+function choose([name, ...parts]) {
   if (name === "workers") return workers(context);
   if (name === "settings") return settings(context);
-  if (name === "queue" && rest.length) return queue(context, ...rest);
-  if (name === "task" && rest.length === 2) return task(context, ...rest);
-  if (name === "find" && rest.length === 1) return task(context, null, rest[0]);
+  if (name === "queue" && parts.length) return queue(context, ...parts);
+  if (name === "task" && parts.length === 2) return task(context, ...parts);
+  if (name === "find" && parts.length === 1) return task(context, null, parts[0]);
   return overview(context);
 }
 
@@ -44,18 +44,18 @@ function show() {
   const { problem } = live;
   const pulse = document.getElementById("pulse");
   pulse.dataset.state = problem ? "away" : live.snapshot ? "live" : "connecting";
-  say(pulse, problem ? "Away" : live.snapshot ? "Live" : "Connecting");
+  say(pulse, problem ? "Disconnected" : live.snapshot ? "Live" : "Connecting");
   const banner = document.getElementById("banner");
   banner.hidden = !problem;
   if (problem) banner.dataset.where = problem.where;
   main.classList.toggle("stale", Boolean(problem));
-  say(banner, problem ? worded(problem) : "");
+  say(banner, problem ? describe(problem) : "");
 }
 
-function worded({ where, why }) {
-  const what = where === "broker" ? `The broker does not answer: ${why}` : why;
-  const shown = live.at ? " What you see is as it was before." : "";
-  return `${what}${shown} Trying again.`;
+function describe({ where, reason }) {
+  const cause = where === "broker" ? `The broker does not respond: ${reason}` : reason;
+  const stale = live.at ? " The data shown is out of date." : "";
+  return `${cause}${stale} Retrying.`;
 }
 
 function signIn(error) {
@@ -79,7 +79,7 @@ async function start() {
   live.listeners.add(show);
   addEventListener("hashchange", () => {
     open();
-    main.focus({ preventScroll: true }); // what had the focus is gone
+    main.focus({ preventScroll: true }); // the focused element was removed
     scrollTo(0, 0);
   });
   open();
@@ -93,7 +93,7 @@ document.getElementById("find").addEventListener("submit", (event) => {
 });
 
 document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault(); // the part behind # is the view's
+  event.preventDefault(); // the fragment of the URL selects the view
   main.focus();
 });
 

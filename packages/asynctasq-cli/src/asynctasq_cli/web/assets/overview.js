@@ -1,4 +1,4 @@
-// All queues, with their sums.
+// The view of all queues, with totals.
 import { el, say } from "./dom.js";
 import { count, duration, plural, rate } from "./format.js";
 import { pauseButton, pausedMark } from "./pausing.js";
@@ -7,7 +7,7 @@ import { spark } from "./spark.js";
 import { table } from "./table.js";
 
 const EMPTY =
-  "No queue holds a message. Dispatch a task, and it shows up here within two seconds.";
+  "No queue holds a message. Dispatched tasks appear here within two seconds.";
 
 export function overview({ facts, live }) {
   const sums = sumTiles(facts);
@@ -46,7 +46,7 @@ function columns(facts) {
       },
     },
     {
-      title: "Last minutes",
+      title: "Last 2 min",
       class: "trend",
       make: () => spark(),
       update: (node, queue) => node.draw(queue.history),
@@ -87,11 +87,11 @@ function sumTiles(facts) {
       const known = seen.queues.filter((queue) => queue[name] !== null);
       const sum = known.reduce((total, queue) => total + queue[name], 0);
       const unknown = seen.queues.length > 0 && known.length === 0;
-      tiles[n].show(unknown ? "–" : count(sum), unknown ? "not told by this broker" : hint(name, known));
+      tiles[n].show(unknown ? "–" : count(sum), unknown ? "not counted by this broker" : hint(name, known));
       if (name === "dead") tiles[n].classList.toggle("bad", sum > 0);
     });
     const slots = seen.workers.reduce((total, worker) => total + worker.concurrency, 0);
-    workers?.show(count(seen.workers.length), slots ? `${plural(slots, "task")} at once` : "none is known");
+    workers?.show(count(seen.workers.length), slots ? plural(slots, "slot") : "no live workers");
   };
   return node;
 }

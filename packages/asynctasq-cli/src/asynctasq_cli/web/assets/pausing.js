@@ -1,9 +1,9 @@
-// The mark of a paused queue, and the button that pauses it.
+// The mark of a paused queue, and the button that pauses or resumes it.
 import { perform } from "./ask.js";
 import { el, say } from "./dom.js";
 
 export function pausedMark() {
-  return el("span", { class: "mark", hidden: true, title: "Nothing of it is delivered until it is resumed" }, "Paused");
+  return el("span", { class: "mark", hidden: true, title: "Its tasks are not delivered until it is resumed" }, "Paused");
 }
 
 export function pauseButton(queue) {
@@ -15,7 +15,7 @@ export function pauseButton(queue) {
   };
   button.addEventListener("click", async () => {
     if (await perform(button, paused ? "resume" : "pause", { queue })) {
-      paused = !paused; // the next snapshot says the same
+      paused = !paused; // the next snapshot will confirm it
       name();
     }
   });

@@ -1,4 +1,4 @@
-// One queue: its messages in one state, page by page.
+// The view of a queue: its messages in one state, page by page.
 import { get } from "./api.js";
 import { bulk } from "./bulk.js";
 import { el, put, say } from "./dom.js";
@@ -9,10 +9,10 @@ import { table } from "./table.js";
 
 const PAGE = 50;
 const NOTHING = {
-  ready: "Nothing waits. Workers keep up, or nothing was dispatched.",
-  delayed: "Nothing is delayed: no task waits for its time or for a retry.",
-  running: "Nothing runs just now.",
-  dead: "Nothing is dead. Tasks that fail for good come here, with their errors.",
+  ready: "No ready tasks.",
+  delayed: "No delayed tasks: none is scheduled for later or waits for a retry.",
+  running: "No running tasks.",
+  dead: "No dead tasks. Tasks that fail permanently are kept here, with their errors.",
 };
 
 export function queue({ facts, live }, name, chosen, page) {
@@ -23,7 +23,7 @@ export function queue({ facts, live }, name, chosen, page) {
   const tabs = stateTabs(facts, name, state);
   const tasks = taskList(facts, name, state, offset);
   const node = el("div", { class: "view" },
-    el("nav", { class: "trail", "aria-label": "Where you are" }, el("a", { href: "#/" }, "Queues")),
+    el("nav", { class: "trail", "aria-label": "Breadcrumb" }, el("a", { href: "#/" }, "Queues")),
     el("div", { class: "title" }, el("h1", {}, name), mark, button),
     tabs,
     tasks.node,
@@ -40,19 +40,19 @@ export function queue({ facts, live }, name, chosen, page) {
 
 function stateTabs(facts, name, state) {
   const counts = new Map();
-  const tab = (one) => {
+  const tab = (target) => {
     const number = el("span", { class: "count" });
-    counts.set(one, number);
-    const shown = facts.states.includes(one);
+    counts.set(target, number);
+    const shown = facts.states.includes(target);
     return el(shown ? "a" : "span", {
-      href: shown && to("queue", name, one),
-      "aria-current": one === state && "page",
-      title: !shown && "This broker counts them, and shows none",
-    }, STATE_NAMES[one], number);
+      href: shown && to("queue", name, target),
+      "aria-current": target === state && "page",
+      title: !shown && "This broker counts these tasks but cannot show them",
+    }, STATE_NAMES[target], number);
   };
   const node = el("nav", { class: "tabs", "aria-label": "States" }, ...Object.keys(STATE_NAMES).map(tab));
   node.show = (seen) => {
-    for (const [one, number] of counts) say(number, count(seen ? seen[one] : 0));
+    for (const [target, number] of counts) say(number, count(seen ? seen[target] : 0));
   };
   return node;
 }
@@ -72,13 +72,13 @@ function taskList(facts, name, state, offset) {
 
   async function load(forced) {
     if (asked !== answered && !forced) {
-      last = null; // the next snapshot asks again
+      last = null; // the next snapshot triggers another request
       return;
     }
     const turn = ++asked;
     try {
       const found = await get("api/tasks", { queue: name, state, offset, limit: PAGE });
-      if (open && turn === asked) show(found); // and not what was asked before an action
+      if (open && turn === asked) show(found); // drops responses to older requests
     } catch (error) {
       last = null;
       if (open && list.hidden) {
@@ -93,7 +93,7 @@ function taskList(facts, name, state, offset) {
   function show({ tasks, more }) {
     list.show(tasks);
     list.hidden = tasks.length === 0;
-    say(empty, offset ? "There is nothing on this page any more." : NOTHING[state]);
+    say(empty, offset ? "This page is empty now." : NOTHING[state]);
     empty.hidden = tasks.length > 0;
     const there = new Set(tasks.map((task) => task.id));
     for (const id of chosen) if (!there.has(id)) chosen.delete(id);
@@ -104,7 +104,7 @@ function taskList(facts, name, state, offset) {
   return {
     node,
     close: () => { open = false; },
-    // where a look costs as much as one at all messages, only when there are others
+    // where reading scans all messages, reload only when their number changes
     refresh: (seen) => {
       const now = seen?.[state] ?? 0;
       const changed = now !== last;
@@ -119,9 +119,9 @@ function pages(name, state, offset, length, more) {
   const link = (text, start, shown) =>
     shown ? el("a", { href: to("queue", name, state, start) }, text) : el("span", { "aria-disabled": "true" }, text);
   return [
-    link("← Earlier", Math.max(0, offset - PAGE), offset > 0),
+    link("← Previous", Math.max(0, offset - PAGE), offset > 0),
     el("span", { class: "number" }, length ? `${count(offset + 1)} to ${count(offset + length)}` : "–"),
-    link("Later →", offset + PAGE, more),
+    link("Next →", offset + PAGE, more),
   ];
 }
 
@@ -148,7 +148,7 @@ function columns(facts, state, chosen, changed) {
       update: (node, task) => say(node, count(task.attempts)),
     },
     {
-      title: { ready: "Waits", delayed: "Due", running: "Lease", dead: "Died" }[state],
+      title: { ready: "Waiting", delayed: "Due", running: "Lease", dead: "Died" }[state],
       number: true,
       make: () => el("span"),
       update: (node, task) => say(node, when(task)),
@@ -160,12 +160,12 @@ function columns(facts, state, chosen, changed) {
 
 function choice(chosen, changed) {
   return {
-    title: "Choose",
-    head: el("span", { class: "hidden" }, "Choose"),
+    title: "Select",
+    head: el("span", { class: "hidden" }, "Select"),
     class: "choose",
     make: (task) => el("input", {
       type: "checkbox",
-      "aria-label": `Choose ${task.id}`,
+      "aria-label": `Select ${task.id}`,
       onchange: (event) => {
         if (event.target.checked) chosen.add(task.id);
         else chosen.delete(task.id);

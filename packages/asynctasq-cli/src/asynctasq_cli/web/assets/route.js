@@ -1,4 +1,4 @@
-// Views by the part of the address behind #, so that the server needs to know one page only.
+// Routes in the fragment of the URL, so that the server serves a single page.
 
 export function to(...parts) {
   return `#/${parts.map((part) => encodeURIComponent(part)).join("/")}`;
@@ -9,6 +9,6 @@ export function here() {
   try {
     return location.hash.slice(2).split("/").filter(Boolean).map(decodeURIComponent);
   } catch {
-    return []; // not written by us
+    return []; // malformed
   }
 }

@@ -1,4 +1,4 @@
-// What is in force, secrets masked, and what the broker can do.
+// The view of the settings in force, secrets masked, and the broker's capabilities.
 import { get } from "./api.js";
 import { el, put } from "./dom.js";
 import { STATE_NAMES } from "./format.js";
@@ -8,7 +8,7 @@ export function settings({ facts }) {
   const node = el("div", { class: "view" },
     el("h1", {}, "Settings"),
     el("h2", {}, "This broker"),
-    el("ul", { class: "abilities" }, ...abilities(facts).map((line) => el("li", {}, line))),
+    el("ul", { class: "capabilities" }, ...capabilities(facts).map((line) => el("li", {}, line))),
     el("h2", {}, "Configuration"),
     list,
   );
@@ -25,15 +25,15 @@ async function load(list) {
   }
 }
 
-function abilities(facts) {
+function capabilities(facts) {
   const names = facts.states.map((state) => STATE_NAMES[state].toLowerCase());
   return [
     names.length === 4
-      ? "Messages of all states can be looked at."
-      : `Only ${names.join(", ") || "no"} messages can be looked at: the broker shows no others without taking them out.`,
-    facts.pause ? "Queues can be paused, and running tasks cancelled." : "It can neither pause queues nor cancel what runs.",
-    facts.workers ? "It knows its workers." : "It keeps no list of workers.",
-    facts.exact ? "Counts are exact." : "Counts lag by some seconds.",
-    facts.actions ? "This dashboard may change things." : "This dashboard is read-only; start it with --allow-actions to change things.",
+      ? "It shows messages of all states."
+      : `It shows ${names.length ? `only ${names.join(", ")}` : "no"} messages: reading others would deliver them.`,
+    facts.pause ? "Queues can be paused, and running tasks cancelled." : "It cannot pause queues or cancel running tasks.",
+    facts.workers ? "It lists its workers." : "It does not list workers.",
+    facts.exact ? "Counts are exact." : "Counts lag by a few seconds.",
+    facts.actions ? "Actions are enabled on this dashboard." : "This dashboard is read-only; --allow-actions enables actions.",
   ];
 }

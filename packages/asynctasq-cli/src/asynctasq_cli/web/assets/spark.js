@@ -1,4 +1,4 @@
-// A line of the last counts, as SVG.
+// A sparkline of recent counts, as SVG.
 
 const NS = "http://www.w3.org/2000/svg";
 const WIDTH = 112;
@@ -12,7 +12,7 @@ export function spark() {
   node.setAttribute("height", HEIGHT);
   node.setAttribute("preserveAspectRatio", "none");
   node.setAttribute("class", "spark");
-  node.setAttribute("aria-hidden", "true"); // the numbers stand beside it
+  node.setAttribute("aria-hidden", "true"); // the numbers are beside it
   const base = document.createElementNS(NS, "path");
   base.setAttribute("class", "base");
   base.setAttribute("d", `M0 ${HEIGHT - 1}H${WIDTH}`);
@@ -32,7 +32,7 @@ export function spark() {
   return node;
 }
 
-// The latest at the right edge; the highest of them near the top, 0 at the bottom.
+// The latest count at the right edge; the highest near the top, 0 at the bottom.
 function places(counts) {
   const top = Math.max(1, ...counts);
   const step = WIDTH / (POINTS - 1);

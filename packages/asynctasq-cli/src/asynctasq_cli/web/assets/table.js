@@ -1,4 +1,4 @@
-// Tables that become cards on a narrow screen; roles are named, as such layouts take them away.
+// Tables that become cards on narrow screens; explicit roles survive that change of layout.
 import { el, keep } from "./dom.js";
 
 // Columns: { title, make(item) -> node, update(node, item), number, wide }
@@ -28,7 +28,7 @@ function row(columns, first) {
     );
     return { column, cell, inner };
   });
-  const node = el("tr", { role: "row" }, ...cells.map((one) => one.cell));
+  const node = el("tr", { role: "row" }, ...cells.map(({ cell }) => cell));
   node.update = (item) => {
     for (const { column, cell, inner } of cells) column.update?.(inner, item, cell);
   };

@@ -1,4 +1,4 @@
-// Everything of one message.
+// The view of a single message.
 import { get } from "./api.js";
 import { confirmed, perform } from "./ask.js";
 import { el, put, say } from "./dom.js";
@@ -8,7 +8,7 @@ import { to } from "./route.js";
 export function task({ facts }, queue, id) {
   const body = el("div", {}, el("p", { class: "empty" }, "Loading…"));
   const node = el("div", { class: "view" },
-    el("nav", { class: "trail", "aria-label": "Where you are" },
+    el("nav", { class: "trail", "aria-label": "Breadcrumb" },
       el("a", { href: "#/" }, "Queues"), queue && el("a", { href: to("queue", queue) }, queue)),
     body);
   let open = true;
@@ -18,7 +18,7 @@ export function task({ facts }, queue, id) {
       const found = await get("api/task", queue ? { queue, id } : { id });
       if (open) show(found);
     } catch (error) {
-      if (open) put(body, el("h1", {}, "Not there"), el("p", { class: "empty" }, `${id}: ${error.message}`));
+      if (open) put(body, el("h1", {}, "Not found"), el("p", { class: "empty" }, `${id}: ${error.message}`));
     }
   }
 
@@ -46,7 +46,7 @@ function factList(found) {
     Id: found.id,
     Queue: found.queue,
     Attempts: count(found.attempts),
-    [{ ready: "Waits", delayed: "Due", running: "Lease", dead: "Died" }[found.state]]: when(found),
+    [{ ready: "Waiting", delayed: "Due", running: "Lease", dead: "Died" }[found.state]]: when(found),
     Size: size(found.bytes),
     "Correlation id": found.correlation_id,
   };
@@ -69,9 +69,9 @@ function buttons(found, facts, load) {
       },
     }, text);
   if (found.state === "dead") {
-    return [make("Requeue", "requeue"), make("Delete", "delete", "It is removed for good.")];
+    return [make("Requeue", "requeue"), make("Delete", "delete", "It is removed permanently.")];
   }
-  if (found.state !== "running") return [make("Cancel", "cancel", "It is removed for good.")];
-  if (!facts.pause) return [el("span", { class: "note" }, "This broker cannot cancel what runs.")];
-  return [make("Cancel", "cancel", "Its worker is told to stop it, within a third of its lease.")];
+  if (found.state !== "running") return [make("Cancel", "cancel", "It is removed permanently.")];
+  if (!facts.pause) return [el("span", { class: "note" }, "This broker cannot cancel running tasks.")];
+  return [make("Cancel", "cancel", "Its worker stops it within a third of its lease.")];
 }

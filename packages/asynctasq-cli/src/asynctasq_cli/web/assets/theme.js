@@ -1,4 +1,4 @@
-// The colours people chose, before anything is painted; those of their system until they choose.
+// Applies the chosen colour theme before the first paint; the system's theme by default.
 "use strict";
 
 (() => {
@@ -10,7 +10,7 @@
     try {
       return localStorage.getItem(KEY);
     } catch {
-      return null; // storage may be forbidden
+      return null; // storage may be disabled
     }
   }
 
@@ -18,7 +18,7 @@
     try {
       localStorage.setItem(KEY, theme);
     } catch {
-      // the choice lasts as long as the page
+      // the choice is lost with the page
     }
   }
 

@@ -1,4 +1,4 @@
-// Who works, on what, and when it was last heard.
+// The view of live workers: their queues, load and last heartbeats.
 import { el, say } from "./dom.js";
 import { count, duration } from "./format.js";
 import { to } from "./route.js";
@@ -7,7 +7,7 @@ import { table } from "./table.js";
 export function workers({ facts, live }) {
   const list = table("Workers", COLUMNS, (worker) => worker.id);
   const empty = el("p", { class: "empty" });
-  const hint = el("p", { class: "note" }, "Numbers are those of each worker's last heartbeat.");
+  const hint = el("p", { class: "note" }, "Numbers are as of each worker's last heartbeat.");
   const node = el("div", { class: "view" }, el("h1", {}, "Workers"), list, empty, hint);
   const update = () => {
     const found = live.snapshot?.workers ?? [];
@@ -15,8 +15,8 @@ export function workers({ facts, live }) {
     list.hidden = hint.hidden = found.length === 0;
     empty.hidden = found.length > 0;
     say(empty, facts.workers
-      ? "No worker is known. Start one with: asynctasq worker"
-      : `The ${facts.driver} broker keeps no list of workers; they work all the same.`);
+      ? "No live workers. Start one with: asynctasq worker"
+      : `The ${facts.driver} broker does not list workers; they run nevertheless.`);
   };
   return { node, title: "Workers", update };
 }
@@ -52,6 +52,6 @@ const COLUMNS = [
     },
   },
   text("Done", (worker) => count(worker.done), { number: true }),
-  text("Up", (worker) => duration(worker.uptime), { number: true }),
-  text("Heard", (worker) => `${duration(worker.heard)} ago`, { number: true }),
+  text("Uptime", (worker) => duration(worker.uptime), { number: true }),
+  text("Heartbeat", (worker) => `${duration(worker.heard)} ago`, { number: true }),
 ];

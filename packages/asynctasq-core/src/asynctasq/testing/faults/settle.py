@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from asynctasq.drivers import Delivery, Outcome, Settlement, State
 from asynctasq.drivers.memory import MemoryDriver
-from asynctasq.drivers.memory_store import Entry, MemoryStore
+from asynctasq.drivers.memory_queue import Entry
+from asynctasq.drivers.memory_store import MemoryStore
 from asynctasq.testing.contract import ExtendContract, SettleContract
 from asynctasq.testing.faults.registry import behaving_as, caught_by
 
