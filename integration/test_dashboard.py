@@ -269,7 +269,7 @@ def test_what_comes_with_a_task_is_text(page: Page, broker: Broker) -> None:
 def test_a_dead_task_is_requeued_and_others_are_deleted(page: Page, broker: Broker) -> None:
     broker.bury("a", "b", "c", queue="q")
     page.open("#/queue/q/dead")
-    page.click(lambda: page.find("input[aria-label='Choose b']"))
+    page.click(lambda: page.find("input[aria-label='Select b']"))
     page.click(lambda: page.button("Requeue"))
     page.sees("q: 1 requeued")
     assert broker.counts("q") == (1, 2)

@@ -23,8 +23,8 @@ A message that is delivered again while it has a record had a lease that ran out
   again under the new lease. An outcome after which it is delivered again (RETRY, RELEASE) may have
   been applied, so the delivery is a new attempt, and it runs.
 
-All transitions are methods of `InFlight`, in this one file although it is long; nothing else changes
-a record's state. They run on the worker's event loop. Another thread may call `leased`.
+All transitions are methods of `InFlight`, in this one file although it is long; no other code
+changes a record's state. They run on the worker's event loop. Another thread may call `leased`.
 """
 
 from collections import deque
