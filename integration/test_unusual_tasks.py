@@ -2,8 +2,12 @@
 
 import signal
 
+import pytest
+
 from asynctasq.testing.waiting import until
 from integration.application import Application
+
+pytestmark = pytest.mark.any_driver
 
 TASKS = """
 
@@ -66,8 +70,6 @@ import signal
 from asynctasq import Config, DriverFactory, Worker, run
 
 import tasks
-
-pytestmark = pytest.mark.any_driver
 
 
 def handle(number, frame):
