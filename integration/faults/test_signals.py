@@ -51,7 +51,7 @@ def test_while_it_works(application: Application, report: Report) -> None:
     worker = application.start_worker(*options)
     until(lambda: len(runs(application, "start")) == 20, "20 have started")
     worker.send_signal(signal.SIGTERM)
-    until(lambda: "taking nothing new" in application.output(), "the worker heard of it")
+    until(lambda: "starting no others" in application.output(), "the worker heard of it")
     (application.directory / "go").touch()
     assert worker.wait(PROMPT) == 0, application.output()
     assert sum(runs(application, "end").values()) == 20
@@ -72,7 +72,7 @@ def test_twice(application: Application, report: Report) -> None:
     worker = application.start_worker()
     until(lambda: len(runs(application, "start")) == 5, "the tasks have started")
     worker.send_signal(signal.SIGINT)
-    until(lambda: "taking nothing new" in application.output(), "the worker heard of it")
+    until(lambda: "starting no others" in application.output(), "the worker heard of it")
     assert _ends(worker, signal.SIGINT) == 0
     stats = application.stats()
     assert (stats.ready, stats.running or 0) == (5, 0)
@@ -91,7 +91,7 @@ def test_to_a_fleet(application: Application, report: Report) -> None:
     until(lambda: len(runs(application, "start")) == 8, "both work")
     assert len(members(application)) == 2
     fleet.send_signal(signal.SIGTERM)
-    until(lambda: application.output().count("taking nothing new") == 2, "both heard of it")
+    until(lambda: application.output().count("starting no others") == 2, "both heard of it")
     (application.directory / "go").touch()
     assert fleet.wait(PROMPT) == 0, application.output()
     row = finish(application, "SIGTERM to a fleet", 8)

@@ -68,7 +68,7 @@ def test_with_outcomes_that_wait(application: Application, proxy: Proxy, report:
     (application.directory / "go").touch()
     until(lambda: len(runs(application, "end")) == 1, "the task has ended")
     worker.send_signal(signal.SIGTERM)
-    until(lambda: "taking nothing new" in application.output(), "the worker heard of it")
+    until(lambda: "starting no others" in application.output(), "the worker heard of it")
     proxy.refuse = False
     back = time.monotonic()
     assert worker.wait(FLUSH) == 0, application.output()
