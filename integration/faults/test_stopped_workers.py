@@ -38,7 +38,7 @@ def test_only_what_was_taken_over_runs_twice(application: Application, report: R
     application.start_worker(*LEASE, "--concurrency", str(few))
     until(lambda: runs(application, "start").total() == HELD + few, "some are taken over")
     first.send_signal(signal.SIGCONT)
-    until(lambda: application.output().count("its lease was lost") == few, "they are given up")
+    until(lambda: application.output().count("cancelled: lease lost") == few, "they are given up")
     until(lambda: application.stats().ready == 0, "the others are renewed")
     (application.directory / "go").touch()
     row = finish(application, "SIGSTOP, some are taken over", HELD)
@@ -83,7 +83,7 @@ def _holding(application: Application, task: str) -> "subprocess.Popen[str]":
 
 def _over(application: Application) -> int:
     """Tasks that have ended in the first worker, with any outcome."""
-    cancelled = application.output().count("its lease was lost")
+    cancelled = application.output().count("cancelled: lease lost")
     return runs(application, "mixed").total() + cancelled
 
 
