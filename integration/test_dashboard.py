@@ -276,7 +276,7 @@ def test_a_dead_task_is_requeued_and_others_are_deleted(page: Page, broker: Brok
     page.until(lambda: len(page.browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 2)
     page.click(lambda: page.button("Purge all"))
     page.sees("They are removed permanently.")
-    page.click(lambda: page.button("Leave it"))
+    page.click(lambda: page.button("Keep"))
     page.until(lambda: not page.browser.find_elements(By.CSS_SELECTOR, "dialog[open]"))
     assert broker.counts("q") == (1, 2)
     page.click(lambda: page.button("Purge all"))
@@ -305,7 +305,7 @@ def test_waiting_tasks_are_paged_and_one_is_found_by_its_id(page: Page, broker: 
     page.open("#/queue/q/ready")
     page.sees("1 to 50")
     for text in ("51 to 100", "101 to 120"):
-        page.click(lambda: page.browser.find_element(By.LINK_TEXT, "Later →"))
+        page.click(lambda: page.browser.find_element(By.LINK_TEXT, "Next →"))
         page.sees(text)
     page.find("#find-id").send_keys("id-007\n")
     page.until(lambda: page.find("h1").text == EVIL)

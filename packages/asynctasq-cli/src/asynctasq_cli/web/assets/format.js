@@ -57,8 +57,8 @@ export function size(bytes) {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
-export function plural(number, singular, plural = `${singular}s`) {
-  return `${count(number)} ${number === 1 ? singular : plural}`;
+export function plural(number, singular, many = `${singular}s`) {
+  return `${count(number)} ${number === 1 ? singular : many}`;
 }
 
 export const STATE_NAMES = { ready: "Ready", delayed: "Delayed", running: "Running", dead: "Dead" };
