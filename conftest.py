@@ -4,6 +4,8 @@ import signal
 
 import pytest
 
+from asynctasq.testing.brokers import add_server_directories
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # so a shell starts what runs in the background; the commands that tests interrupt inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -38,6 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--faults-scale", type=int, default=1, metavar="N", help="N times the work in each fault"
     )
     group.addoption("--faults-table", metavar="FILE", help="write what the faults cost to FILE")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Find the programs of servers, where tests may start some."""
+    if config.getoption("--brokers") != "none":
+        add_server_directories()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

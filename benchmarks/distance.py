@@ -20,7 +20,7 @@ Pieces = SimpleQueue[tuple[float, bytes]]
 
 @contextmanager
 def far_url(url: str, seconds: float) -> Generator[str, None, None]:
-    """The URL under which the server at `url` is so many seconds away, there and back."""
+    """The URL under which the server at `url` is `seconds` away, there and back."""
     parts = urlsplit(url)
     if parts.port is None:
         raise SystemExit("a latency needs a broker whose URL names its port")

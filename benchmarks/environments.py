@@ -27,7 +27,7 @@ class Contender:
         guarantee: what it promises when a worker dies.
         requirements: what to install, its own distribution first; nothing for ours, which runs
             from this checkout.
-        slowness: it gets so many times fewer tasks, for a round to end.
+        slowness: the factor by which it gets fewer tasks, so that a round ends.
         tasks: what it runs besides no-op tasks that are asynchronous.
         prepares: whether its script creates its tables when asked to.
         leaves: queues and exchanges that it declares on RabbitMQ.

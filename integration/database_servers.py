@@ -10,13 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
-from asynctasq.testing.brokers import search_path
 from asynctasq.testing.ports import free_port
 from asynctasq.testing.waiting import until
 from integration.brokers import BROKERS
 
-#: Changes the user; in a directory that not every user has on PATH.
-RUNUSER = shutil.which("runuser", path=search_path()) or "runuser"
 #: Seconds a server may take to start, and to recover after it was killed.
 START_LIMIT = 60.0
 
@@ -96,7 +93,7 @@ class MariaDBServer:
         """Start it, again perhaps, and wait until it takes commands."""
         self._process = _started(
             (
-                *(shutil.which("mariadbd", path=search_path()) or "mariadbd", "--no-defaults"),
+                *("mariadbd", "--no-defaults"),
                 f"--tmpdir={self._folder}",
                 *(f"--datadir={self._data}", f"--port={self.port}", "--bind-address=127.0.0.1"),
                 *(f"--socket={self._folder}/socket", f"--pid-file={self._folder}/pid"),
@@ -117,7 +114,7 @@ def postgres_program(name: str) -> str:
 
 
 def _as_postgres(command: Sequence[str]) -> Sequence[str]:
-    return (RUNUSER, "-u", "postgres", "--", *command) if os.geteuid() == 0 else command
+    return ("runuser", "-u", "postgres", "--", *command) if os.geteuid() == 0 else command
 
 
 def _started(command: Sequence[str]) -> "subprocess.Popen[bytes]":

@@ -1,13 +1,13 @@
 """What every contender's script shares: ``script.py VERB COUNT``.
 
 - ``prepare``: create the tables, for a queue that does not do so by itself
-- ``enqueue``: store so many no-op tasks the fastest way the queue has
-- ``each``: store so many tasks one by one
-- ``concurrent``: store so many no-op tasks by a hundred calls at once, where it has such
-- ``work``: run so many of them in one worker
+- ``enqueue``: store COUNT no-op tasks the fastest way the queue has
+- ``each``: store COUNT tasks one by one
+- ``concurrent``: the same by a hundred calls at once, where the queue has such a call
+- ``work``: run COUNT of them in one worker
 - ``share``: run them as one of several workers, and say how many whenever a line is read
 - ``serve``: run a worker that is idle, until it has run the tasks of ``send``
-- ``send``: dispatch so many tasks at intervals, each of which says how soon it was started
+- ``send``: dispatch COUNT tasks at intervals; each records how soon it was started
 
 Each prints its figures as lines of JSON.
 """

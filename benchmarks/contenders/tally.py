@@ -28,7 +28,7 @@ class Tally:
         self.delays: list[float] = []
 
     def start(self, expected: int) -> None:
-        """Expect so many, and start the clock."""
+        """Expect a number of tasks, and start the clock."""
         self._loop = asyncio.get_running_loop()
         self._expected = expected
         self._hits = count(1)  # counts in one step: some queues run tasks in threads

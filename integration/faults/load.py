@@ -23,7 +23,7 @@ class Load:
         application: whose workers run them.
         tasks: how many.
         seconds: each takes.
-        delayed: so many of them, the last ones, become due later.
+        delayed: how many of them, the last ones, become due later.
         delay: seconds after which these are due.
     """
 

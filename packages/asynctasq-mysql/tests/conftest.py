@@ -15,7 +15,7 @@ import pymysql
 import pytest
 from pydantic import SecretStr
 
-from asynctasq.testing.brokers import find_program, search_path, shared_url
+from asynctasq.testing.brokers import find_program, shared_url
 from asynctasq.testing.ports import free_port
 from asynctasq.testing.waiting import until
 from asynctasq_mysql import MySQLDriver, MySQLSettings
@@ -194,8 +194,8 @@ class Server:
         self.options = options
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        binary = shutil.which("mariadbd", path=search_path())
-        install = shutil.which("mariadb-install-db", path=search_path())
+        binary = shutil.which("mariadbd")
+        install = shutil.which("mariadb-install-db")
         assert binary is not None
         assert install is not None
         self._binary = binary

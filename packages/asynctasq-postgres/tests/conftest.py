@@ -17,12 +17,10 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from asynctasq.testing.brokers import find_program, search_path, shared_url
+from asynctasq.testing.brokers import find_program, shared_url
 from asynctasq.testing.ports import free_port
 from asynctasq_postgres import PostgresDriver, PostgresSettings
 
-#: Changes the user; in a directory that not every user has on PATH.
-RUNUSER = shutil.which("runuser", path=search_path()) or "runuser"
 #: Makes a driver on the shared server, with these settings.
 MakeDriver = Callable[..., PostgresDriver]
 #: Seconds after which a server that does not come up, or a state that does not come, is missing.
@@ -150,7 +148,7 @@ class Server:
         return asyncio.run(ask())
 
     def _run(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
-        become = (RUNUSER, "-u", "postgres", "--") if os.geteuid() == 0 else ()
+        become = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
         return subprocess.Popen(
             [*become, program(name), *arguments],
             stdout=subprocess.DEVNULL,

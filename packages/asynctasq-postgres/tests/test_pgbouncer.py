@@ -18,7 +18,7 @@ import pytest
 from pydantic import SecretStr
 
 from asynctasq.drivers import BaseDriver, Level, Message
-from asynctasq.testing.brokers import may_use_servers, search_path
+from asynctasq.testing.brokers import may_use_servers
 from asynctasq.testing.contract import (
     DiagnosticsContract,
     DriverContract,
@@ -55,7 +55,7 @@ def pooled(
     request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The DSN of a pooler in front of the server that is there."""
-    program = shutil.which("pgbouncer", path=search_path())
+    program = shutil.which("pgbouncer")
     if program is None or not may_use_servers(request):
         pytest.skip("there is no pgbouncer to start")
     port = free_port()

@@ -64,7 +64,7 @@ def cancel(ids: tuple[str, ...], queue: str | None, as_json: bool, **options: An
 async def cancel_messages(
     browser: MessageBrowser, ids: Sequence[str], queue: str | None
 ) -> dict[str, str]:
-    """Cancel waiting and running messages; returns the outcome of each id, a key of `OUTCOMES`."""
+    """Cancel waiting and running messages; return the outcome of each id, a key of `OUTCOMES`."""
     if browser.scans_everything:
         raise cannot(browser.config, "cancel single messages")
     outcomes = dict.fromkeys(ids, "unknown")

@@ -40,7 +40,7 @@ def _as_bytes(message: StoredMessage, reason: str) -> dict[str, Any]:
 
 
 def _can_be_shown(arguments: dict[str, Any]) -> bool:
-    """Whether Python can print them: decoding allows deeper nesting than printing."""
+    """Whether Python can print the arguments: decoding allows deeper nesting than printing."""
     try:
         json.dumps(arguments, indent=2, default=str)
         repr(arguments)

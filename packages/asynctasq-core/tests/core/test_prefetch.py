@@ -20,7 +20,7 @@ SLOTS = 2
 #: Enough for the worker to see that they are short.
 SHORT = 300
 MOST = 500
-#: With so many, however slow this machine is, as much may be taken ahead as ever.
+#: Enough slots for the largest prefetch, however slow this machine is.
 MANY_SLOTS = 10_000_000
 
 

@@ -180,7 +180,7 @@ async def test_a_fetch_that_is_refused_at_the_start_ends_the_worker_at_once(
 
 
 class RefusesLater(Wrapped):
-    """Refuses fetches once it has served one, so many times."""
+    """Refuses a given number of fetches, after its first fetch with a message."""
 
     def __init__(self, driver: BaseDriver, times: int) -> None:
         super().__init__(driver)
@@ -217,7 +217,7 @@ async def test_a_worker_that_is_refused_for_a_while_goes_on(
 
 
 class FailsLater(Wrapped):
-    """Fails, once it has served a fetch, so many times in each method."""
+    """Fails a given number of times in each method, after its first fetch with a message."""
 
     def __init__(self, driver: BaseDriver, **failures: int) -> None:
         super().__init__(driver)

@@ -29,7 +29,7 @@ def receipt_of(delivery: Delivery) -> Receipt:
 async def extend(
     link: Link, tables: Tables, deliveries: Sequence[Delivery], lease: float
 ) -> list[Delivery]:
-    """Extend leases to `lease` seconds from now; return the deliveries that lost theirs."""
+    """Extend leases to `lease` seconds from now; return those whose lease was lost."""
     receipts = list({receipt_of(delivery) for delivery in deliveries})
     statement = f"UPDATE {tables.queue} {BY_ROW} SET visible_at = {from_now(lease)}"
     held = await change_held(
@@ -44,7 +44,7 @@ async def change_held(
     receipts: Sequence[Receipt],
     changes: Callable[[], Iterable[str]],
 ) -> set[Receipt]:
-    """Lock the rows still held by `receipts`, run `changes`, and return the receipts that hold.
+    """Lock the rows still held by `receipts`, run `changes`, and return the valid receipts.
 
     All of it is one transaction in one packet.
     """

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 class Waiter:
     """One waiting dequeue.
 
-    A wake-up between `clear` and `wait` ends the wait: none is lost by a poll between them.
+    A wake-up between `clear` and `wait` ends the wait, so a poll in between loses no wake-up.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Waiters:
 
     @contextmanager
     def waiting(self, queues: Sequence[str]) -> Generator[Waiter]:
-        """A waiter that messages of `queues` wake, until the end of the block."""
+        """A waiter woken by messages in `queues`, until the end of the block."""
         waiter = Waiter()
         for queue in queues:
             self._by_queue[queue].add(waiter)

@@ -43,7 +43,7 @@ class Sessions:
         return self._token is not None
 
     def matches(self, token: str) -> bool:
-        """Whether it is the token, compared in constant time."""
+        """Whether `token` is the configured token, compared in constant time."""
         return self._token is not None and hmac.compare_digest(self._token, _digest(token))
 
     def issue(self) -> str:

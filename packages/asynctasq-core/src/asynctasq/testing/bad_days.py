@@ -1,4 +1,4 @@
-"""Right drivers on a bad network: memory drivers that lose answers and raise foreign errors.
+"""Correct drivers on a bad network: memory drivers that lose answers and raise foreign errors.
 
 The drivers of `asynctasq.testing.faults` break a promise of the seam, and the contract catches
 them. These drivers keep every promise, but the network between them and their broker fails, or a

@@ -44,18 +44,16 @@ def shared_url(request: pytest.FixtureRequest, broker: str, port: int, url: str)
 
 
 def find_program(request: pytest.FixtureRequest, *names: str) -> str:
-    """The path of the first program there is, to start a private server with.
-
-    Also looks into the directories for servers, which are not on every user's PATH.
-    """
+    """The path of the first of these programs on PATH, to start a private server with."""
     if not may_use_servers(request):
         do_without(request, f"starts {names[0]}: give --brokers=local")
     for name in names:
-        if found := shutil.which(name, path=search_path()):
+        if found := shutil.which(name):
             return found
     do_without(request, f"there is no {names[0]} to start")
 
 
-def search_path() -> str:
-    """PATH, and where systems keep servers."""
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"])
+def add_server_directories() -> None:
+    """Add the directories in which systems keep servers to PATH: not every user has them there."""
+    directories = ("/usr/sbin", "/usr/local/sbin", "/sbin")
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), *directories])

@@ -181,9 +181,9 @@ def init(
     """Configure this process's producer, and return the configuration.
 
     Args:
-        config: a `Config`, or a mapping with its names; or give the names as keywords. What is
-            not given comes from the environment, ``.env`` or ``pyproject.toml``, as it does
-            when `init` is never called.
+        config: a `Config`, or a mapping with its names; or give the names as keywords. Missing
+            values come from the environment, ``.env`` or ``pyproject.toml``, as they do when
+            `init` is never called.
         serializer: how messages are written; `MsgpackSerializer` by default.
         emitters: receive an event for each stored call; see `asynctasq.events`. A worker's own
             receive those of the calls that its tasks dispatch.
@@ -211,7 +211,7 @@ async def dispatch_many(
         connection: as for `TaskCall.dispatch`.
 
     Raises:
-        ConfigError: something is neither; nothing was stored.
+        ConfigError: an item is neither a call nor a class task; nothing was stored.
         EnqueueFailed: only a part was stored; names both parts.
         SerializationError, BrokerUnavailable, BrokerRejected: as for `TaskCall.dispatch`;
             nothing was stored.

@@ -67,7 +67,7 @@ class MessageBuilder:
 
     @property
     def transactional(self) -> TransactionalEnqueue:
-        """The driver, if it can store messages in a caller's transaction; else `BrokerRejected`."""
+        """The driver as one that stores in a caller's transaction; raises `BrokerRejected`."""
         if not isinstance(self.driver, TransactionalEnqueue):
             raise BrokerRejected(
                 f"the {self._config.driver} driver cannot enqueue inside a database transaction; "

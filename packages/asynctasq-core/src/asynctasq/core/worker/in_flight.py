@@ -15,7 +15,7 @@
 A message that is delivered again while it has a record had a lease that ran out:
 
 - BUFFERED, SUSPECTED, RUNNING: the record continues under the new lease, and does not run twice.
-  The new delivery is no attempt of its own.
+  The new delivery does not count as a new attempt.
 - CANCELLED: the attempt has not ended; the new delivery is released, with a delay.
 - FINISHED and never sent: the outcome is sent under the new lease. A RETRY becomes a RELEASE,
   because the new delivery has counted the attempt already.
@@ -276,7 +276,7 @@ class InFlight:
         return True
 
     def cancel(self, attempt: Attempt, reason: CancelReason) -> None:
-        """RUNNING or SUSPECTED to CANCELLED; only once, so that the task can clean up."""
+        """RUNNING or SUSPECTED to CANCELLED; at most once, so that the task can clean up."""
         if attempt.state in (State.RUNNING, State.SUSPECTED):
             attempt.state = State.CANCELLED
             attempt.cancel(reason)

@@ -24,7 +24,7 @@ class Receipt(NamedTuple):
 
 
 def extend(db: Database, deliveries: Sequence[Delivery], lease: float) -> list[Delivery]:
-    """Extend leases; return the deliveries that lost theirs."""
+    """Extend leases; return the deliveries whose lease was lost."""
     db.begin()
     receipts = held(db, deliveries)
     rows = [receipt.seq for receipt in receipts]

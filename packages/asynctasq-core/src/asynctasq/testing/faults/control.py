@@ -10,7 +10,7 @@ from asynctasq.testing.faults.registry import caught_by
 
 @caught_by(ControlContract.test_a_paused_queue_is_not_delivered)
 class PausesItselfOnly(MemoryDriver):
-    """It pauses a queue in its own process only."""
+    """Pauses a queue in its own process only."""
 
     async def pause(self, queue: str) -> bool:
         """Store the queue in this driver."""
@@ -27,7 +27,7 @@ class PausesItselfOnly(MemoryDriver):
 
 @caught_by(ControlContract.test_other_queues_of_the_same_dequeue_are_delivered)
 class PausesTheWholeFetch(MemoryDriver):
-    """One paused queue stops a worker."""
+    """Delivers nothing while any queue is paused."""
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, lease: float, wait: float
@@ -40,7 +40,7 @@ class PausesTheWholeFetch(MemoryDriver):
 
 @caught_by(ControlContract.test_what_is_held_is_extended_and_settled)
 class PausesOutcomesToo(MemoryDriver):
-    """It refuses outcomes for a paused queue."""
+    """Refuses outcomes for a paused queue."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Delivery]:
         """Refuse the outcomes of a paused queue."""
@@ -52,7 +52,7 @@ class PausesOutcomesToo(MemoryDriver):
 
 @caught_by(ControlContract.test_a_queue_is_paused_and_resumed_once)
 class AlwaysSaysYes(MemoryDriver):
-    """Its result does not depend on whether anything changed."""
+    """Returns the same result whether anything changed or not."""
 
     async def pause(self, queue: str) -> bool:
         """Pause the queue, and return true."""
@@ -62,7 +62,7 @@ class AlwaysSaysYes(MemoryDriver):
 
 @caught_by(ControlContract.test_only_what_is_held_is_revoked)
 class RevokesWhatWaits(MemoryDriver):
-    """It removes messages by id, in any state."""
+    """Removes messages by id, in any state."""
 
     async def revoke(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
         """Remove all of them."""
@@ -71,7 +71,7 @@ class RevokesWhatWaits(MemoryDriver):
 
 @caught_by(ControlContract.test_the_outcome_of_a_revoked_message_changes_nothing)
 class RevokesAtTheNextRetry(MemoryDriver):
-    """It leaves the message to its holder."""
+    """Leaves the message to its holder."""
 
     async def revoke(self, queue: str, ids: Sequence[str]) -> Sequence[str]:
         """Remove nothing."""
