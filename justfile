@@ -17,7 +17,7 @@ fix:
 
 # all tests that need no broker and do not take long
 test *options:
-    uv run pytest -q -n 4 --dist loadgroup {{options}}
+    uv run pytest -q -n 4 --dist loadfile {{options}}
 
 # the contract on one broker, or on all
 contract broker="*":

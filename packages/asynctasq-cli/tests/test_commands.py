@@ -16,9 +16,6 @@ from asynctasq import Config, DriverFactory, MsgpackSerializer
 from asynctasq.drivers import Message, Outcome, Settlement
 from asynctasq.serialization import Envelope, EnvelopeCodec
 
-#: One process of several runs the batch of commands, for all tests.
-pytestmark = pytest.mark.xdist_group("commands")
-
 REFUSALS: list[tuple[list[str], int, str]] = [
     (["tasks", "list", "--state", "lost"], 2, "'lost' is not one of 'ready', 'delayed'"),
     (["tasks", "list", "--limit", "0"], 2, "'--limit'"),

@@ -20,8 +20,7 @@ from asynctasq.testing.contract import (
 )
 from asynctasq.testing.faults import FAULTS
 
-#: One process of several runs the faulty drivers once, for all tests.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faulty drivers")]
+pytestmark = pytest.mark.slow
 
 FAULTY = Path(__file__).with_name("faulty_drivers.py")
 PROCESSES = 4  # the tests wait, they do not compute
