@@ -190,9 +190,10 @@ async def test_rows_that_nobody_clears_are_warned_of(
     rows = await until(own, lambda findings: "2000 dead" in findings["dead rows"].value)
     assert rows["dead rows"].level is Level.WARNING
     assert "never vacuumed" in rows["dead rows"].value
-    await ask(f"VACUUM {table}")
-    rows = await until(own, lambda findings: "2000 dead" not in findings["dead rows"].value)
-    assert rows["dead rows"].level is Level.OK
+    async with asyncio.timeout(PATIENCE):  # transactions of other tests may keep the rows
+        while "2000 dead" in (await found(own))["dead rows"].value:
+            await ask(f"VACUUM {table}")
+    assert (await found(own))["dead rows"].level is Level.OK
 
 
 async def test_a_transaction_that_stays_open_is_warned_of(

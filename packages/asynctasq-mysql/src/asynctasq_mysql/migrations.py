@@ -40,7 +40,7 @@ async def pending(link: Link, tables: Tables) -> list[Migration]:
     """Return the migrations that are not applied yet."""
     try:
         (rows,) = await link.run(f"SELECT name FROM {tables.migrations}")
-    except pymysql.err.ProgrammingError as error:
+    except pymysql.Error as error:
         if error_code(error) != _NO_SUCH_TABLE:
             raise
         return migrations(tables)
