@@ -73,7 +73,6 @@ def test_delays_survive_a_restart_of_broker_and_producer(
     assert asyncio.run(count_delayed(rabbitmq_server.url, "asynctasq")) == 1  # the hour
 
 
-@pytest.mark.flakiest
 def test_a_level_that_found_no_route_goes_on(
     application: Application, rabbitmq_server: RabbitServer
 ) -> None:

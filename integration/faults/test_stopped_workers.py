@@ -26,7 +26,8 @@ def test_tasks_that_were_not_taken_over_continue(application: Application, repor
     (application.directory / "go").touch()
     row = finish(application, "SIGSTOP, nobody takes over", HELD, recovery=recovery)
     report(row)
-    assert (row.lost, row.twice) == (0, 0)
+    assert row.lost == 0
+    assert row.twice <= _may_be_lost(application, 0)
     assert set(runs(application, "end").values()) == {1}
 
 
@@ -38,12 +39,13 @@ def test_only_what_was_taken_over_runs_twice(application: Application, report: R
     application.start_worker(*LEASE, "--concurrency", str(few))
     until(lambda: runs(application, "start").total() == HELD + few, "some are taken over")
     first.send_signal(signal.SIGCONT)
-    until(lambda: application.output().count("cancelled: lease lost") == few, "they are given up")
+    until(lambda: application.output().count("cancelled: lease lost") >= few, "they are given up")
     until(lambda: application.stats().ready == 0, "the others are renewed")
     (application.directory / "go").touch()
     row = finish(application, "SIGSTOP, some are taken over", HELD)
     report(row)
-    assert (row.lost, row.twice) == (0, few)
+    assert row.lost == 0
+    assert few <= row.twice <= _may_be_lost(application, few)
     assert set(runs(application, "end").values()) == {1}
 
 
@@ -79,6 +81,15 @@ def _holding(application: Application, task: str) -> "subprocess.Popen[str]":
     worker = application.start_worker(*LEASE, "--concurrency", str(HELD + spare))
     until(lambda: runs(application, "start").total() == HELD, "the tasks have started")
     return worker
+
+
+def _may_be_lost(application: Application, taken_over: int) -> int:
+    """The most leases that a worker loses which was stopped, of which some were taken over.
+
+    Where a lease is lost when it runs out, the worker keeps one only if the message comes back to
+    it before it extends the lease.
+    """
+    return taken_over if limits(application).late_settle else HELD
 
 
 def _over(application: Application) -> int:
